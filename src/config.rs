@@ -55,7 +55,7 @@ pub struct Settings {
     /// Address and port to listen on
     #[arg(long, env = "HOOKPOST_LISTEN", value_name = "ADDRESS",
         default_value = "127.0.0.1:8080", value_parser = ADDRESS)]
-    listen: SocketAddr,
+    pub listen: SocketAddr,
     /// Private target that webhooks may use: CIDR, CIDR:port, host or host:port; may be repeated
     #[arg(long, env = "HOOKPOST_ALLOW_TARGET", value_name = "TARGET",
         value_delimiter = ',', value_parser = element(AllowEntry::from_str))]

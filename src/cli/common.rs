@@ -1,6 +1,7 @@
 //! Parts that commands share: the database, files and standard input, secrets, profiles.
 
 use std::io::Read as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -159,4 +160,14 @@ pub(super) fn in_temporary_folder(
     let removed = std::fs::remove_dir_all(&folder);
     result?;
     removed.map_err(CliError::because(format!("{} cannot be removed", folder.display())))
+}
+
+/// Returns an address that leads to a listener.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }

@@ -11,6 +11,7 @@ mod doctor;
 mod events;
 mod example_db;
 mod forward;
+mod healthcheck;
 mod incidents;
 mod keys;
 mod listen;
@@ -66,6 +67,7 @@ enum Command {
     Backup(backup::Backup),
     Check(backup::Check),
     Doctor(Box<doctor::Doctor>),
+    Healthcheck(Box<healthcheck::Healthcheck>),
     #[command(subcommand)]
     Config(config::Config),
     Prune(prune::Prune),
@@ -224,6 +226,9 @@ fn run_command() -> Result<(), CliError> {
     match cli.command {
         Command::Serve(command) => command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default()),
         Command::Doctor(command) => {
+            command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default())
+        }
+        Command::Healthcheck(command) => {
             command.run(matches.remove_subcommand().map(|(_, flags)| flags).unwrap_or_default())
         }
         Command::Config(command) => {

@@ -1,6 +1,7 @@
 //! `hookpost serve`.
 
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args};
@@ -11,10 +12,13 @@ use super::output::{note, print};
 use super::reload::Reload;
 use super::{CliError, logging};
 use crate::config::{Known, Loaded, SettingFlags, ignored_variables};
-use crate::server::{Prepared, Running};
+use crate::server::notify::{self, Starting};
+use crate::server::{Prepared, Running, handed_socket};
 
 /// How often the server looks whether its database is still there and can be written.
 const DATABASE_CHECK: Duration = Duration::from_secs(1);
+/// How often a server that starts looks whether it is ready.
+const READY_CHECK: Duration = Duration::from_millis(50);
 /// How long requests in flight may take once the database is lost. Their outcomes cannot be stored.
 const LOST: Duration = Duration::from_secs(1);
 /// When the process ends once the database is lost, whatever still waits for it.
@@ -37,6 +41,8 @@ pub(super) struct Serve {
 impl Serve {
     /// Runs the server. `flags` are the matches of this command, with the source of each value.
     pub(super) fn run(self, flags: ArgMatches) -> Result<(), CliError> {
+        // No thread has started yet.
+        let handed = handed_socket()?;
         let loaded = Loaded::new(flags.clone())?;
         if self.print_config {
             let config = loaded.print();
@@ -52,26 +58,40 @@ impl Serve {
         }
         let database = options.database.display().to_string();
         let reload = Reload { flags, known };
-        serve(Prepared::new(options)?, move |running| announce(running, &database), Some(reload))
+        let starting = Starting::begin();
+        let prepared = Prepared::new(options)?;
+        drop(starting);
+        serve(prepared, handed, move |running| announce(running, &database), Some(reload))
     }
 }
 
-/// Serves until a signal arrives or the database is lost. Calls `announce` once the server listens, on a thread that
-/// may block. SIGHUP rereads the settings if there is a `reload`, and ends the process otherwise.
+/// Serves until a signal arrives or the database is lost, on the socket that systemd handed over, if any. Calls `announce`
+/// once the server listens, on a thread that may block. SIGHUP rereads the settings if there is a `reload`, and ends the
+/// process otherwise.
 pub(super) fn serve(
     prepared: Prepared,
+    handed: Option<TcpListener>,
     announce: impl FnOnce(&Running) + Send + 'static,
     reload: Option<Reload>,
 ) -> Result<(), CliError> {
     actix_web::rt::System::new().block_on(async {
-        let server = prepared.listen()?;
+        let is_handed = handed.is_some();
+        let server = match handed {
+            Some(socket) => prepared.listen_on(socket)?,
+            None => prepared.listen()?,
+        };
         let running = server.running();
         let announced = running.clone();
         let hangups = reload.map(|reload| actix_web::rt::spawn(reload.at_each_hangup(running.clone())));
         // The setup link is stored by the writer, so this must not run on the thread that serves.
         let _ = tokio::task::spawn_blocking(move || announce(&announced)).await;
+        if is_handed {
+            log::info!("listening on {}, the socket that systemd handed over, and not on --listen", running.address);
+        }
+        let told = actix_web::rt::spawn(tell_when_ready(running.clone()));
         let stopped = actix_web::rt::spawn(stop_at_end(running, hangups));
         server.run().await.map_err(CliError::because("the server failed"))?;
+        told.abort();
         match stopped.await {
             Ok(Some(reason)) => Err(CliError::Other(reason)),
             _ => Ok(()),
@@ -108,6 +128,14 @@ fn announce(running: &Running, database: &str) {
              and failed sign-ins of one delay the others. Set --trusted-proxy to the address of the proxy."
         );
     }
+}
+
+/// Tells systemd once `/readyz` would say so.
+async fn tell_when_ready(running: Running) {
+    while !running.app.is_ready() {
+        tokio::time::sleep(READY_CHECK).await;
+    }
+    notify::ready(&format!("Serving on {}", running.address));
 }
 
 /// Waits for a signal or the loss of the database, and stops the server. Returns the reason for a loss.

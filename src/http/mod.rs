@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod backup;
+pub mod connections;
 mod delivery_filter;
 pub mod error;
 pub mod etag;
@@ -45,6 +46,7 @@ use crate::domain::needle::Needle;
 use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
 use crate::store::search::TextSearch;
+use connections::Connections;
 use error::ApiError;
 use hosts::Hosts;
 use places::Places;
@@ -96,6 +98,9 @@ pub struct App {
     pub write_timeout: Duration,
     /// Time that one search by text may take.
     pub search_time: Duration,
+    pub connections: Connections,
+    /// Whether events are accepted while the server stops: new connections wait for its successor, so it refuses none.
+    pub takes_events_to_the_end: bool,
     stopping: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
 }
@@ -193,6 +198,8 @@ impl App {
             metrics,
             write_timeout: WRITE_TIMEOUT,
             search_time: SEARCH_TIME,
+            connections: Connections::default(),
+            takes_events_to_the_end: false,
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }
@@ -247,7 +254,7 @@ impl App {
         TextSearch { needle, timer: self.actions.clock.timer(self.search_time / 3) }
     }
 
-    /// Refuses new events from now on.
+    /// Refuses new events from now on, unless they are accepted to the end.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.actions.store.wake_waiting();
@@ -255,6 +262,16 @@ impl App {
 
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Whether events are accepted and delivered.
+    pub fn is_ready(&self) -> bool {
+        !self.is_stopping() && self.actions.store.broken().is_none() && self.actions.is_delivering()
+    }
+
+    /// Whether new events are refused.
+    pub fn refuses_events(&self) -> bool {
+        self.is_stopping() && !self.takes_events_to_the_end
     }
 }
 

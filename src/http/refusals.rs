@@ -16,6 +16,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::connections::Open;
 use super::error::{ApiError, PROBLEM_JSON};
 use super::request_id;
 use crate::metrics::Metrics;
@@ -23,15 +24,26 @@ use crate::metrics::Metrics;
 /// Longest response without a body that actix-http writes itself, with room for a longer reason.
 const LONGEST: usize = 256;
 
-/// Responses of handlers that are being made or sent on one connection.
+/// Responses of handlers on one connection.
 #[derive(Clone, Default)]
-pub struct Responses(Rc<Cell<usize>>);
+pub struct Responses(Rc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    /// Responses that are being made or sent.
+    unfinished: Cell<usize>,
+    finished: Cell<u64>,
+}
 
 impl Responses {
     /// Counts a response until the returned value is dropped.
     pub fn begin(&self) -> Unfinished {
-        self.0.set(self.0.get() + 1);
+        self.0.unfinished.set(self.0.unfinished.get() + 1);
         Unfinished(self.clone())
+    }
+
+    fn has_unfinished(&self) -> bool {
+        self.0.unfinished.get() > 0
     }
 }
 
@@ -40,8 +52,9 @@ pub struct Unfinished(Responses);
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        let count = &self.0.0;
-        count.set(count.get() - 1);
+        let counts = &self.0.0;
+        counts.unfinished.set(counts.unfinished.get() - 1);
+        counts.finished.set(counts.finished.get() + 1);
     }
 }
 
@@ -77,11 +90,20 @@ pub struct Connection<T> {
     responses: Responses,
     /// Rest of a refusal that is being written.
     rest: Option<Bytes>,
+    open: Open,
+    /// Number of responses that were finished when the client last sent something.
+    finished_at_read: Option<u64>,
 }
 
 impl<T> Connection<T> {
-    pub fn new(io: T, refusals: Rc<Refusals>) -> Connection<T> {
-        Connection { io, refusals, responses: Responses::default(), rest: None }
+    pub fn new(io: T, refusals: Rc<Refusals>, open: Open) -> Connection<T> {
+        Connection { io, refusals, responses: Responses::default(), rest: None, open, finished_at_read: None }
+    }
+
+    /// Whether no request is being received or answered.
+    fn is_idle(&self) -> bool {
+        let finished = self.responses.0.finished.get();
+        !self.responses.has_unfinished() && self.finished_at_read.is_none_or(|at_read| at_read < finished)
     }
 
     pub fn io(&self) -> &T {
@@ -96,7 +118,16 @@ impl<T> Connection<T> {
 
 impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_read(context, into)
+        let this = self.get_mut();
+        let before = into.filled().len();
+        let read = Pin::new(&mut this.io).poll_read(context, into);
+        if into.filled().len() > before {
+            this.finished_at_read = Some(this.responses.0.finished.get());
+        } else if read.is_pending() && this.is_idle() && this.open.should_end(context) {
+            // The end of the input: the HTTP server closes the connection.
+            return Poll::Ready(Ok(()));
+        }
+        read
     }
 }
 
@@ -104,7 +135,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.rest.is_none() {
-            let refusal = if this.responses.0.get() == 0 { refusal_at_end(bytes) } else { None };
+            let refusal = if !this.responses.has_unfinished() { refusal_at_end(bytes) } else { None };
             match refusal {
                 None => return Pin::new(&mut this.io).poll_write(context, bytes),
                 // First what was written before.
@@ -181,6 +212,7 @@ impl Refusals {
 mod tests {
     use std::future::poll_fn;
 
+    use super::super::connections::Connections;
     use super::*;
 
     /// Takes three bytes at a time.
@@ -220,7 +252,7 @@ mod tests {
 
     fn connection() -> Connection<Slow> {
         let refusals = Refusals { prefix: "/hooks".into(), metrics: Metrics::new() };
-        Connection::new(Slow::default(), Rc::new(refusals))
+        Connection::new(Slow::default(), Rc::new(refusals), Connections::default().enter())
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use actix_web::ResponseError as _;
 use actix_web::body::EitherBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::task::JoinHandle;
 
@@ -107,6 +108,7 @@ where
         }
     };
     let metrics = app.metrics.clone();
+    let stopping = app.clone();
     let prefix = Arc::clone(app.site.base().prefix());
     PATH_PREFIX.scope(
         prefix,
@@ -118,6 +120,10 @@ where
             if let Ok(response) = &mut response {
                 metrics.answered(response.status().as_u16());
                 rate_limit::add_headers(response);
+                if stopping.is_stopping() {
+                    // The client sends its next request on another connection.
+                    response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+                }
                 if let Ok(value) = HeaderValue::from_str(&id.0) {
                     response.headers_mut().insert(X_REQUEST_ID, value);
                 }

@@ -1,11 +1,14 @@
 //! The schema, as append-only migrations. `user_version` is the number of migrations that a file has.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
 use super::backup;
 use super::open::{APPLICATION_ID, OpenError, beside};
+use super::part::folder_of;
 use crate::clock::Clock;
 use crate::domain::time::SECOND;
 
@@ -34,6 +37,9 @@ const STEPS: &[&str] = &[
 
 pub(super) const CURRENT: i64 = STEPS.len() as i64;
 
+/// Versions of the schema of whose migration a copy is kept.
+const COPIES: usize = 3;
+
 /// Runs the missing migrations in one transaction. A file with data is first copied to a file beside it.
 pub(super) fn run(connection: &Connection, path: &Path, is_new: bool, clock: &Clock) -> Result<(), OpenError> {
     let sqlite = OpenError::sqlite(path);
@@ -46,6 +52,7 @@ pub(super) fn run(connection: &Connection, path: &Path, is_new: bool, clock: &Cl
         backup::copy_snapshot(connection, &copy)
             .map_err(|cause| OpenError::NotCopied { path: path.to_owned(), cause: cause.to_string() })?;
         log::info!("copied the database to {} before migrating it", copy.display());
+        remove_old_copies(path, &copy);
     }
     let steps = STEPS[found as usize..].join("\n");
     // Replacing a table would delete the rows that refer to it. The setting cannot be changed within a transaction.
@@ -62,8 +69,44 @@ pub(super) fn run(connection: &Connection, path: &Path, is_new: bool, clock: &Cl
         .map_err(|error| {
             // The first error matters. Without a transaction there is nothing to roll back.
             let _ = connection.execute_batch("ROLLBACK");
-            sqlite(error)
+            match error {
+                // Its text has the statements of all migrations.
+                rusqlite::Error::SqlInputError { msg, .. } => {
+                    OpenError::NotMigrated { path: path.to_owned(), found, known: CURRENT, reason: msg }
+                }
+                error => sqlite(error),
+            }
         })
+}
+
+/// Removes copies that earlier migrations left: all but the newest of each of [`COPIES`] versions. The copy just made stays,
+/// and is the one of its version, so a migration that fails at each start leaves one.
+fn remove_old_copies(path: &Path, made: &Path) {
+    let Ok(entries) = fs::read_dir(folder_of(path)) else { return };
+    let prefix = beside(path, ".before-");
+    let Some(prefix) = prefix.file_name().and_then(OsStr::to_str) else { return };
+    let mut found: Vec<((i64, bool, i64), PathBuf)> = Vec::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let parts = name.to_str().and_then(|name| name.strip_prefix(prefix)?.split_once('-'));
+        let Some((version, second)) = parts else { continue };
+        if let (Ok(version), Ok(second)) = (version.parse(), second.parse()) {
+            let copy = entry.path();
+            found.push(((version, copy.file_name() == made.file_name(), second), copy));
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| b.cmp(a));
+    let mut kept: Vec<i64> = Vec::new();
+    for ((version, _, _), copy) in found {
+        if kept.len() < COPIES && !kept.contains(&version) {
+            kept.push(version);
+            continue;
+        }
+        match fs::remove_file(&copy) {
+            Ok(()) => log::info!("removed {}, a copy of an earlier migration", copy.display()),
+            Err(error) => log::warn!("{}, a copy of an earlier migration, stays: {error}", copy.display()),
+        }
+    }
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {

@@ -58,6 +58,10 @@ pub enum OpenError {
         "{path} is damaged: {detail}. Nothing was changed. Restore a backup, or copy the file and try to recover it with the sqlite3 program."
     )]
     Damaged { path: PathBuf, detail: String },
+    #[error(
+        "{path} could not be migrated from schema {found} to {known}: {reason}. Nothing was changed. Use the version of Hookpost that made the file, and report this error."
+    )]
+    NotMigrated { path: PathBuf, found: i64, known: i64, reason: String },
     #[error("{path} must be migrated, and could not be copied before: {cause}. Nothing was changed.")]
     NotCopied { path: PathBuf, cause: String },
     #[error(

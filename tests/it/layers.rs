@@ -27,7 +27,15 @@ const PLACES: &[(&[&str], &[&str])] = &[
     (&["lettre"], &["delivery/mail/"]),
     (
         &["actix_web", "actix_rt", "actix_server"],
-        &["http/", "server.rs", "server/edge.rs", "cli/serve.rs", "cli/receiver.rs", "cli/demo/receivers.rs"],
+        &[
+            "http/",
+            "server.rs",
+            "server/edge.rs",
+            "server/listen.rs",
+            "cli/serve.rs",
+            "cli/receiver.rs",
+            "cli/demo/receivers.rs",
+        ],
     ),
     (&["askama"], &["http/web/", "http/api/docs/", "profile/snippet/"]),
     // A route is registered together with its description: see `http/api/table.rs`.

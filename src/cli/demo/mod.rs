@@ -84,6 +84,7 @@ fn run(listen: SocketAddr, folder: &Path) -> Result<(), CliError> {
     })?;
     serve::serve(
         Prepared::new(options)?,
+        None,
         move |running| {
             announce(running, &token);
             let running = running.clone();

@@ -1,7 +1,7 @@
 //! Checks of the network: addresses, proxy, names, outgoing requests, clock, mail server.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use serde_json::Value;
 use url::{Host, Url};
 
 use super::super::CliError;
+use super::super::common::reachable;
 use super::Finding;
 use crate::clock::Clock;
 use crate::delivery::endpoint::USER_AGENT;
@@ -223,16 +224,6 @@ fn proxy(base: Option<&BaseUrl>, proxies: &[IpNet]) -> Finding {
             Finding::ok("proxy", format!("X-Forwarded-For is taken from {}.", list.join(", ")))
         }
     }
-}
-
-/// Returns an address that leads to a listener.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 /// Connects to the mail server and signs in.

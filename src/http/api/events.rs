@@ -307,7 +307,7 @@ async fn publish(app: &App, event: NewEvent) -> Result<Pending<Receipt, ActionEr
 }
 
 pub(super) fn refuse_when_stopping(app: &App) -> Result<(), ApiError> {
-    if app.is_stopping() {
+    if app.refuses_events() {
         return Err(ApiError::unavailable("stopping", "Hookpost is stopping. Retry in a moment."));
     }
     Ok(())

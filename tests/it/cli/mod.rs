@@ -15,5 +15,6 @@ mod reload;
 mod resources;
 mod serve;
 mod settings;
+mod systemd;
 mod terminal;
 mod users;

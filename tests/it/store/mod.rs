@@ -15,6 +15,7 @@ mod limits;
 mod migrations;
 mod payload;
 mod power_cut;
+mod releases;
 mod retention;
 mod sealed;
 mod signals;

@@ -7,6 +7,8 @@
  * DISK_KILL="point n": kills the process (SIGKILL) at the n-th call at this point, counted from the moment at which the
  * file DISK_ARMED exists. Points: write-before (a write to a -wal file), sync-before and sync-after (its fsync),
  * connect-before and connect-after.
+ *
+ * DISK_HANG: a file. While it exists, fsync of a -wal file does not return.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -79,6 +81,8 @@ static void keep(int fd) {
 
 static int synced(int fd, int (*sync)(int)) {
     int log = is_log(fd);
+    const char *hang = getenv("DISK_HANG");
+    while (log && hang && access(hang, F_OK) == 0) usleep(5000);
     if (log) reach("sync-before");
     int result = sync(fd);
     int error = errno;

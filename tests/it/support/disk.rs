@@ -55,6 +55,13 @@ impl Disk {
         command.env("DISK_KILL", format!("{point} {number}")).env("DISK_ARMED", self.armed());
     }
 
+    /// Loads the library under a command, whose commits hang while the file that is returned exists.
+    pub fn hang(&self, command: &mut Command) -> PathBuf {
+        let hanging = self.folder.path().join("hanging");
+        command.env("LD_PRELOAD", self.folder.path().join("disk.so")).env("DISK_HANG", &hanging);
+        hanging
+    }
+
     pub fn arm(&self) {
         fs::write(self.armed(), "").unwrap();
     }

@@ -195,19 +195,8 @@ impl Process {
                 written.lock().unwrap().extend_from_slice(&buffer[..count]);
             }
         });
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .timeout_global(Some(Duration::from_secs(60)))
-            .build();
-        let process = Process {
-            address: String::new(),
-            greeting: String::new(),
-            child,
-            said: Some(said),
-            log,
-            agent: config.into(),
-        };
+        let process =
+            Process { address: String::new(), greeting: String::new(), child, said: Some(said), log, agent: agent() };
         Starting { process, first_line }
     }
 
@@ -253,6 +242,15 @@ impl Process {
     pub fn wait_for_log(&self, text: &str) {
         assert!(wait_until(PATIENCE, || self.log().contains(text)), "{text} in {}", self.log());
     }
+}
+
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .timeout_global(Some(Duration::from_secs(60)))
+        .build();
+    config.into()
 }
 
 impl Drop for Process {
@@ -306,6 +304,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Returns a client with connections of its own.
+    pub fn of(address: &str, key: &str) -> Client {
+        Client { origin: format!("http://{address}"), key: key.to_owned(), agent: agent() }
+    }
+
     /// Sends a request. Fails if the process does not respond.
     pub fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, ureq::Error> {
         let request = ureq::http::Request::builder()

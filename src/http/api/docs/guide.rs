@@ -37,6 +37,7 @@ const DOCUMENTS: &[(&str, &str)] = embedded![
     "proxies",
     "sign-in",
     "incidents",
+    "upgrades",
     "command-line",
     "monitoring",
     "scaling",

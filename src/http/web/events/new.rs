@@ -85,7 +85,7 @@ pub async fn submit(submission: Submission) -> PageResult {
 
 fn publish(session: &Session, fields: &Fields) -> Result<Response, PageError> {
     session.require_operator()?;
-    if session.app.is_stopping() {
+    if session.app.refuses_events() {
         return Err(ActionError::from(StoreError::Stopping).into());
     }
     let form = PublishForm::of(fields);
