@@ -35,7 +35,7 @@ pub use crate::server::options::ServerOptions;
 pub use crate::server::retention_job::RetentionJob;
 pub use crate::server::telling_job::TellingJob;
 use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, WriteTx, delivery};
-use heartbeat_job::{HeartbeatJob, Monitor};
+use heartbeat_job::{HeartbeatJob, Heartbeating};
 
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -76,9 +76,7 @@ pub struct Running {
     pub app: App,
     pub retention_job: RetentionJob,
     pub telling: TellingJob,
-    /// Requests to a monitor. A reload replaces them.
-    monitor: Arc<Mutex<Monitor>>,
-    /// Messages to systemd.
+    heartbeating: Arc<Mutex<Heartbeating>>,
     watchdog: HeartbeatJob,
     handle: ServerHandle,
     held: Arc<Mutex<Option<Held>>>,

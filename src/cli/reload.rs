@@ -7,9 +7,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, logging};
 use crate::config::{Changed, Known, Loaded};
-use crate::server::Running;
+use crate::server::{Running, notify};
 
-/// What a reload starts from.
+/// Settings that a reload compares with those in the file.
 pub(super) struct Reload {
     /// Flags and environment of the process, which do not change.
     pub(super) flags: ArgMatches,
@@ -31,7 +31,7 @@ impl Reload {
             }
             let running = running.clone();
             let reread = tokio::task::spawn_blocking(move || {
-                self.reread(&running);
+                notify::reload(|| self.reread(&running));
                 self
             });
             match reread.await {

@@ -57,10 +57,10 @@ impl Serve {
             log::warn!("{warning}");
         }
         let database = options.database.display().to_string();
-        let reload = Reload { flags, known };
         let starting = Starting::begin();
         let prepared = Prepared::new(options)?;
         drop(starting);
+        let reload = Reload { flags, known };
         serve(prepared, handed, move |running| announce(running, &database), Some(reload))
     }
 }

@@ -8,9 +8,9 @@ use crate::actions::Actions;
 use crate::delivery::heartbeat::Heartbeat;
 use crate::store::StoreError;
 
-/// Heartbeats until it is stopped. Cheap to clone.
+/// Heartbeats until it is stopped.
 #[derive(Clone, Default)]
-pub struct HeartbeatJob(Arc<Shared>);
+pub(super) struct HeartbeatJob(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -19,13 +19,13 @@ struct Shared {
 }
 
 /// Requests to the URL of the settings, if they have one.
-pub struct Monitor {
+pub struct Heartbeating {
     url: Option<String>,
     job: HeartbeatJob,
 }
 
-impl Monitor {
-    pub(super) fn start(actions: Actions, options: &ServerOptions) -> Result<Monitor, StartError> {
+impl Heartbeating {
+    pub(super) fn start(actions: Actions, options: &ServerOptions) -> Result<Heartbeating, StartError> {
         let job = match options.heartbeat_url.clone() {
             Some(url) => {
                 let heartbeat = Heartbeat::new(url, options.extra_certificates.clone())?;
@@ -33,7 +33,7 @@ impl Monitor {
             }
             None => HeartbeatJob::default(),
         };
-        Ok(Monitor { url: options.heartbeat_url.clone(), job })
+        Ok(Heartbeating { url: options.heartbeat_url.clone(), job })
     }
 
     pub(super) fn url(&self) -> Option<&str> {

@@ -17,7 +17,7 @@ use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 
 use super::edge::{connections_per_thread, default_headers, limit_stall, serve_head_as_get, strip_prefix};
-use super::heartbeat_job::{HeartbeatJob, Monitor};
+use super::heartbeat_job::{HeartbeatJob, Heartbeating};
 use super::{Held, Prepared, Running, Server, StartError, TellingJob};
 use crate::actions::telling::Style;
 use crate::domain::target::OwnInbox;
@@ -149,10 +149,11 @@ impl Prepared {
         let site = Arc::clone(&app.site);
         let style = Style { link: Box::new(move |path| site.url(path)), live: app.actions.live.clone() };
         let telling = TellingJob::start(app.actions.clone(), style)?;
-        let monitor = Arc::new(Mutex::new(Monitor::start(app.actions.clone(), &options)?));
+        let heartbeating = Arc::new(Mutex::new(Heartbeating::start(app.actions.clone(), &options)?));
         let watchdog = HeartbeatJob::to_watchdog(app.actions.clone())?;
         let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
-        let running = Running { address, app, retention_job, telling, monitor, watchdog, handle: http.handle(), held };
+        let handle = http.handle();
+        let running = Running { address, app, retention_job, telling, heartbeating, watchdog, handle, held };
         Ok(Server { http, running })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use super::heartbeat_job::Monitor;
+use super::heartbeat_job::Heartbeating;
 use super::{Running, ServerOptions, StartError, mailer, require_profile};
 use crate::domain::target::TargetPolicy;
 
@@ -18,10 +18,10 @@ impl Running {
             require_profile(&actions.store, "portal-profiles", name)?;
         }
         let mailer = mailer(options)?;
-        let mut monitor = self.monitor.lock().unwrap_or_else(PoisonError::into_inner);
-        if monitor.url() != options.heartbeat_url.as_deref() {
-            let next = Monitor::start(actions.clone(), options)?;
-            std::mem::replace(&mut *monitor, next).stop();
+        let mut heartbeating = self.heartbeating.lock().unwrap_or_else(PoisonError::into_inner);
+        if heartbeating.url() != options.heartbeat_url.as_deref() {
+            let next = Heartbeating::start(actions.clone(), options)?;
+            std::mem::replace(&mut *heartbeating, next).stop();
         }
         let mut live = options.live();
         // Places that are taken now are counted against these.
