@@ -89,7 +89,11 @@ pub(super) fn open(tx: &mut WriteTx<'_>, webhook: &Webhook, begin: &Beginning<'_
         Opening::Again => Some("was opened again"),
     };
     if let Some(word) = word {
-        log::warn!(webhook_id:% = webhook.id; "an incident of {} {word}: {}", webhook.url.host_key(), cause.text);
+        let id = operational::incident_id(tx, incident_seq)?.unwrap_or_default();
+        log::warn!(
+            incident_id = id, webhook_id:% = webhook.id;
+            "an incident of {} {word}: {}", webhook.url.host_key(), cause.text
+        );
         let is_again = opening == Opening::Again;
         operational::publish(
             tx,
