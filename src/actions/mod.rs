@@ -26,6 +26,7 @@ pub mod statistics;
 pub mod targets;
 pub mod telling;
 pub mod tenant_limits;
+pub mod tenants;
 pub mod test_event;
 pub mod try_filter;
 pub mod unchanged;

@@ -68,7 +68,7 @@ fn of_webhook(webhook: &Webhook) -> Value {
     json!({"id": id.to_string(), "tenant": tenant.as_str(), "name": webhook.name(), "host": webhook.url.host_key()})
 }
 
-fn incident_id(tx: &WriteTx<'_>, seq: i64) -> Result<Option<String>> {
+pub(super) fn incident_id(tx: &WriteTx<'_>, seq: i64) -> Result<Option<String>> {
     let query = "SELECT id FROM incident WHERE seq = :seq";
     let id = sql::first(tx.connection(), query, named_params! {":seq": seq}, |row| row.get::<_, IncidentId>("id"))?;
     Ok(id.map(|id| id.to_string()))
