@@ -31,6 +31,8 @@ const CHECKED: Duration = Duration::from_millis(5);
 const CHECK_REST: u32 = 2;
 /// Longest check of a copy. At a third of one core it reads hundreds of gigabytes.
 const CHECK_LIMIT: Duration = Duration::from_secs(3600);
+/// How often a copy beside a replicator may start again before it is made from a snapshot.
+const REPLICATED_RESTARTS: u32 = 3;
 /// Rest after a step that met a lock.
 const LOCKED: Duration = Duration::from_millis(10);
 
@@ -99,14 +101,36 @@ pub(super) fn copy_snapshot(source: &Connection, to: &Path) -> Result<(), Backup
 
 /// Returns a complete copy of one snapshot in a folder, without a name.
 pub(super) fn part_of_snapshot(source: &Connection, folder: &Path, report: Report<'_>) -> Result<Part, BackupError> {
+    copy_of_snapshot(source, folder, Pace::Gentle, report, &|| true)
+}
+
+/// Whether a copy rests between its steps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Gentle,
+    /// A replicator has writers wait for the end of the snapshot, so it must be short.
+    Quick,
+}
+
+fn copy_of_snapshot(
+    source: &Connection,
+    folder: &Path,
+    pace: Pace,
+    report: Report<'_>,
+    is_awaited: &dyn Fn() -> bool,
+) -> Result<Part, BackupError> {
     let snapshot = source.unchecked_transaction()?;
     let bytes = size(&snapshot)?;
     let part = Part::create(folder, bytes)?;
     let mut copy = part.open()?;
     let backup = Backup::new(&snapshot, &mut copy)?;
     loop {
+        if !is_awaited() {
+            return Err(BackupError::Unwanted);
+        }
         let begin = Instant::now();
         match backup.step(STEP)? {
+            StepResult::More if pace == Pace::Quick => {}
             StepResult::Done => break,
             StepResult::More => {
                 part.sync()?;
@@ -151,8 +175,16 @@ impl Store {
         };
         let bytes = self.read(|connection| size(connection).map_err(StoreError::from))?;
         let part = Part::create(folder, bytes)?;
-        online_copy::copy(&self.writer, &part, is_awaited)?;
-        Ok(part)
+        // A replicator writes to the database at each of its checkpoints, several times a second under load.
+        let restarts = if self.is_replicated() { REPLICATED_RESTARTS } else { online_copy::RESTARTS };
+        match online_copy::copy(&self.writer, &part, restarts, &is_awaited) {
+            Ok(()) => Ok(part),
+            Err(BackupError::Disturbed) if self.is_replicated() => {
+                drop(part);
+                copy_of_snapshot(&read_only(self.path())?, folder, Pace::Quick, &|_, _| {}, &is_awaited)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 //! Sealing does not remove an earlier form of a value from unused parts of the file, where SQLite leaves what it moved or
 //! deleted before. So `VACUUM` rewrites the file afterwards, and the write-ahead log is truncated.
 
+mod needed;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -26,6 +28,9 @@ use super::seal::{MasterKey, SEALED, Sealed, key_id, text};
 use super::sql::{self, read_row};
 use crate::clock::Clock;
 use crate::domain::Invalid;
+
+pub use needed::NeededKey;
+pub(super) use needed::needed;
 
 /// Rows sealed per transaction.
 const STEP: usize = 500;
@@ -56,21 +61,6 @@ pub(super) struct Unlocked {
     pub(super) key: MasterKey,
     /// An interrupted rotation that was finished.
     pub(super) rotated: Option<Rotated>,
-}
-
-/// Key that the secrets of a copy need.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NeededKey {
-    /// Nothing is encrypted yet.
-    None,
-    Present {
-        id: String,
-    },
-    /// `origin` is the place with another key, or without one.
-    Absent {
-        id: String,
-        origin: String,
-    },
 }
 
 struct State {
@@ -114,26 +104,6 @@ pub(super) fn unlock(
         Some(next_proof) => vault.finish_interrupted(&state.proof, next_proof),
         None => vault.fitting(&state),
     }
-}
-
-/// Returns the key that a copy needs in the place of a database, and whether it is at hand.
-pub(super) fn needed(copy: &Connection, database: &Path, source: &KeySource) -> Result<NeededKey, OpenError> {
-    let vault = Vault { connection: copy, path: database, source };
-    let query = "SELECT count(*) FROM sqlite_schema WHERE name = 'master_key'";
-    let tables: u32 = copy.query_row(query, [], |row| row.get(0)).map_err(OpenError::sqlite(database))?;
-    let Some(state) = (if tables == 0 { None } else { vault.state()? }) else {
-        return Ok(NeededKey::None);
-    };
-    let id = key_id(&state.proof).unwrap_or_default().to_owned();
-    // A key file that cannot be parsed is none that fits.
-    let key = vault.current_key().unwrap_or_else(|error| {
-        log::warn!("{error}");
-        None
-    });
-    Ok(match key.filter(|key| key.fits(&state.proof)) {
-        Some(_) => NeededKey::Present { id },
-        None => NeededKey::Absent { id, origin: vault.origin() },
-    })
 }
 
 /// Encrypts all secrets under a new key. The new key is taken from `<database>.key.new` if that file exists, and generated

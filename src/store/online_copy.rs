@@ -28,7 +28,7 @@ const SYNC: u32 = 4;
 const REST: u32 = 2;
 const LONGEST_REST: Duration = Duration::from_millis(100);
 /// How often a copy may start again, which it does after a change by another process, such as a command.
-const RESTARTS: u32 = 20;
+pub(super) const RESTARTS: u32 = 20;
 
 /// Place where a copy waits for the writer's thread.
 #[derive(Default)]
@@ -96,12 +96,17 @@ fn step(backup: &Backup<'_, '_>) -> rusqlite::Result<Step> {
 }
 
 /// Copies the database through the writer, in steps with rests. Blocks until the copy is complete, or until
-/// `is_awaited` is false.
-pub(super) fn copy(writer: &Writer, part: &Part, is_awaited: impl Fn() -> bool) -> Result<(), BackupError> {
+/// `is_awaited` is false, or until it had to start again more than `restarts` times.
+pub(super) fn copy(
+    writer: &Writer,
+    part: &Part,
+    restarts: u32,
+    is_awaited: impl Fn() -> bool,
+) -> Result<(), BackupError> {
     let (order, orders) = channel();
     let (reports, report) = channel();
     writer.requested_copy().put(OnlineCopy { to: part.open()?, orders, reports });
-    let copied = copy_steps(writer, part, (&order, &report), is_awaited);
+    let copied = copy_steps(writer, part, (&order, &report), restarts, is_awaited);
     if copied.is_err() {
         // The writer's side of the copy, with its open file, ends when the thread next looks for an order.
         drop((order, report));
@@ -115,6 +120,7 @@ fn copy_steps(
     writer: &Writer,
     part: &Part,
     (order, report): (&Sender<()>, &Receiver<rusqlite::Result<Step>>),
+    most_restarts: u32,
     is_awaited: impl Fn() -> bool,
 ) -> Result<(), BackupError> {
     let (mut copied, mut restarts) = (0, 0);
@@ -129,7 +135,7 @@ fn copy_steps(
         }
         if step.copied < copied {
             restarts += 1;
-            if restarts > RESTARTS {
+            if restarts > most_restarts {
                 return Err(BackupError::Disturbed);
             }
         }

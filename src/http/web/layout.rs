@@ -7,7 +7,6 @@ use askama::filters::HtmlSafe;
 
 use super::assets;
 use crate::domain::event::{EventId, Tenant};
-use crate::domain::id::ContactId;
 use crate::domain::needle::Needle;
 use crate::domain::time::{Millis, rfc3339};
 use crate::domain::zone::Twice;
@@ -15,6 +14,7 @@ use crate::http::App;
 use crate::http::site::Branding;
 use crate::http::web::date_field;
 use crate::http::web::display::Display;
+use crate::http::web::failing_contacts::FailingContacts;
 use crate::http::web::portal::{self, PATH as PORTAL};
 use crate::http::web::response::parents;
 use crate::store::pause::Pause;
@@ -73,31 +73,6 @@ const OPERATOR_NAV: [NavItem; 2] = [
 /// Entries of portal visitors only.
 const PORTAL_NAV: [NavItem; 1] =
     [NavItem { section: Section::Contacts, path: "/contacts", label: "Contacts", icon: "user", key: "c" }];
-
-/// Contacts that do not get their messages.
-#[derive(Debug, Clone, Default)]
-pub struct FailingContacts {
-    /// Name and id of the first ones, longest failing first.
-    pub first: Vec<(String, ContactId)>,
-}
-
-impl FailingContacts {
-    /// Contacts counted at most.
-    pub const MOST: u32 = 100;
-
-    /// Whether there may be more.
-    pub fn is_cut(&self) -> bool {
-        self.first.len() as u32 == FailingContacts::MOST
-    }
-
-    /// Page of the only one, or of all.
-    pub fn path(&self) -> String {
-        match &self.first[..] {
-            [(_, id)] => format!("/contacts/{id}"),
-            _ => "/contacts".to_owned(),
-        }
-    }
-}
 
 /// Result of an action, shown on the next page.
 #[derive(Debug, Clone, PartialEq, Eq)]

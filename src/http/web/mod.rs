@@ -34,6 +34,7 @@ mod events {
     pub mod show;
 }
 mod failed;
+mod failing_contacts;
 mod form;
 mod inbox {
     pub mod list;

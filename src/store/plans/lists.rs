@@ -145,6 +145,12 @@ pub const WHOLE: &[(&str, &str)] = &[
     ("SELECT max(at_ms) FROM ( SELECT (SELECT created_ms FROM delivery ORDER BY seq DESC LIMIT 1)", "LIMIT"),
     ("SELECT DISTINCT type FROM topic", "LIMIT, by index"),
     ("SELECT seq, id FROM event ORDER BY seq", "a restored backup is verified by a command"),
+    (
+        "SELECT id, tenant, received_ms FROM event WHERE NOT test ORDER BY seq DESC LIMIT 1",
+        "ends at the first, by a command",
+    ),
+    ("SELECT count(*) FROM delivery WHERE due_ms IS NOT NULL", "what waits in a copy, by index, by a command"),
+    ("SELECT seq, id FROM delivery WHERE due_ms IS NOT NULL", "what waits in a copy, by index, by a command"),
     ("DELETE FROM one_time_link WHERE kind", "the setup link, or the link of a demo"),
     ("DELETE FROM edge WHERE seq IN (SELECT seq FROM edge ORDER BY seq LIMIT", "LIMIT"),
     ("SELECT EXISTS (SELECT 1 FROM edge)", "one row"),

@@ -254,3 +254,36 @@ fn doctor_says_up_to_when_a_restored_database_is_known() {
     events.sort();
     assert_eq!(events, ["copied", "later"]);
 }
+
+#[test]
+fn a_second_machine_that_is_restored_paused_sends_nothing_while_the_first_one_lives() {
+    let world = World::new();
+    let first = world.site.serve();
+    let second = Site::new();
+    let key_of = |site: &Site| format!("{}.key", site.database().display());
+    fs::copy(key_of(&world.site), key_of(&second)).unwrap();
+    let copy = second.folder().join("copy.db");
+    let steps = [
+        world.site.run(&["backup", copy.to_str().unwrap()]),
+        second.run(&["restore", copy.to_str().unwrap(), "--paused"]),
+    ];
+    steps.iter().for_each(|step| assert!(step.status.success(), "{}", stderr(step)));
+    let standby = second.serve();
+    let sent = world.receiver.hits();
+    for (process, id) in [(&first, "to the first"), (&standby, "to the second")] {
+        process.client(&world.key).publish(&id.replace(' ', "-")).unwrap().expect(202);
+    }
+    world.receiver.wait_for(sent + 1);
+    first.client(&world.key).wait_finished(PATIENCE);
+    assert_eq!(standby.client(&world.key).count("pending"), 1);
+    assert_eq!(world.receiver.hits(), sent + 1);
+    // A restart of the second does not lift the pause; somebody who knows that the first is off does.
+    standby.kill();
+    let standby = second.serve();
+    first.kill();
+    assert_eq!(world.receiver.hits(), sent + 1);
+    let resumed = second.run(&["resume"]);
+    assert!(resumed.status.success(), "{}", stderr(&resumed));
+    standby.client(&world.key).wait_finished(PATIENCE);
+    assert_eq!(world.receiver.hits(), sent + 2);
+}

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::json;
+use hookpost::clock::Clock;
+use serde_json::{Value, json};
 
-use super::large::{assert_sound, number};
+use super::large::{assert_sound, fill, number};
 use crate::support::process::{Client, PATIENCE, Process, Site, hookpost, run, stderr, wait_until};
 use crate::support::receiver::Receiver;
 use crate::support::skipped;
@@ -86,6 +87,11 @@ fn newest_segment(folder: &Path) -> Option<SystemTime> {
     entries.filter_map(newest).max()
 }
 
+/// The time of the machine, which the times of files are compared with.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(Clock::machine().now_ms().unsigned_abs())
+}
+
 /// Publishes until the time is over or the server is gone. Returns each acknowledged event with the time of its answer.
 fn publish(client: &Client, prefix: &str, is_over: &AtomicBool) -> Vec<(String, SystemTime)> {
     let mut acknowledged = Vec::new();
@@ -101,11 +107,11 @@ fn publish(client: &Client, prefix: &str, is_over: &AtomicBool) -> Vec<(String, 
             let event_type = if number % 5 == 0 { "order.sent" } else { "order.stored" };
             json!({"type": event_type, "id": id, "data": {"pad": "x".repeat(200)}})
         };
-        let body = json!({"events": ids.iter().enumerate().map(event).collect::<Vec<_>>()});
+        let body = ids.iter().enumerate().map(event).collect::<Value>();
         match client.try_call("POST", "/v1/events/batch", Some(&body)) {
             Ok(answer) if answer.status == 202 => {
-                let now = SystemTime::now();
-                acknowledged.extend(ids.into_iter().map(|id| (id, now)));
+                let at = now();
+                acknowledged.extend(ids.into_iter().map(|id| (id, at)));
             }
             Ok(answer) => panic!("{} {}", answer.status, answer.text),
             Err(_) => break,
@@ -132,11 +138,11 @@ fn round(program: &Path, number_of_round: usize) -> Round {
     let config = configure(&first, &replica);
     let setup = first.serve();
     setup.client(&key).add_webhook(&receiver.url(), &json!({"events": ["order.sent"]}));
-    // From its first start beside Litestream's folder on, the server leaves the log to it.
-    let mut litestream = Replicator::start(program, &config);
-    assert!(wait_until(PATIENCE, || newest_segment(&replica).is_some()), "Litestream does not replicate");
     setup.signal("TERM");
     setup.ended(PATIENCE);
+    // From a start beside Litestream's folder on, the server leaves the log to it.
+    let mut litestream = Replicator::start(program, &config);
+    assert!(wait_until(PATIENCE, || newest_segment(&replica).is_some()), "Litestream does not replicate");
     let server = first.serve();
     let client = server.client(&key);
 
@@ -153,7 +159,7 @@ fn round(program: &Path, number_of_round: usize) -> Round {
             log_bytes.fetch_max(fs::metadata(&log).map_or(0, |found| found.len()), Ordering::SeqCst);
             false
         });
-        let killed_at = SystemTime::now();
+        let killed_at = now();
         let _ = litestream.0.kill();
         server.kill();
         is_over.store(true, Ordering::SeqCst);
@@ -177,7 +183,7 @@ fn round(program: &Path, number_of_round: usize) -> Round {
     let mut command = second.serve_command();
     command.arg("--replicated=false");
     let server = Process::start(command);
-    let recovery_time = killed_at.elapsed().unwrap();
+    let recovery_time = now().duration_since(killed_at).unwrap_or_default();
     let client = server.client(&key);
 
     // Nothing older than the last completed sync is lost.
@@ -257,23 +263,24 @@ fn a_second_machine_goes_on_from_the_last_sync_of_the_first_ten_times() {
 #[test]
 fn a_server_beside_a_replicator_leaves_it_the_log_also_at_the_end() {
     let (site, key) = Site::with_key();
-    let log = PathBuf::from(format!("{}-wal", site.database().display()));
+    let log = format!("{}-wal", site.database().display());
+    let log_bytes = || fs::metadata(&log).map_or(0, |found| found.len());
     let stop = |process: Process| {
         process.client(&key).publish("kept").unwrap();
         process.signal("TERM");
         process.ended(PATIENCE).1
     };
     stop(site.serve());
-    assert!(!log.exists());
+    assert_eq!(log_bytes(), 0);
     fs::create_dir(site.folder().join(".webhooks.db-litestream")).unwrap();
     let said = stop(site.serve());
     assert!(said.contains("left to a replicator"), "{said}");
-    assert!(log.metadata().unwrap().len() > 0);
+    assert!(log_bytes() > 0);
     // The setting says so in place of the folder.
     let mut command = site.serve_command();
     command.arg("--replicated=false");
     stop(Process::start(command));
-    assert!(!log.exists());
+    assert_eq!(log_bytes(), 0);
     let copy = site.folder().join("copy.db");
     let made = run({
         let mut command = hookpost(&["backup", copy.to_str().unwrap()]);
@@ -281,4 +288,31 @@ fn a_server_beside_a_replicator_leaves_it_the_log_also_at_the_end() {
         command
     });
     assert!(made.status.success(), "{}", stderr(&made));
+}
+
+#[test]
+fn a_backup_is_made_although_a_replicator_writes_again_and_again() {
+    let (site, key) = Site::with_key();
+    fill(&site.database(), 60);
+    let mut command = site.serve_command();
+    command.arg("--replicated");
+    let process = Process::start(command);
+    process.client(&key).publish("before").unwrap().expect(202);
+    // Litestream writes to a table of its own at each checkpoint.
+    let replicator = rusqlite::Connection::open(site.database()).unwrap();
+    replicator.busy_timeout(PATIENCE).unwrap();
+    replicator.execute_batch("CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)").unwrap();
+    let copy = site.folder().join("copy.db");
+    let made = thread::scope(|scope| {
+        let backup = scope.spawn(|| site.run(&["backup", copy.to_str().unwrap()]));
+        while !backup.is_finished() {
+            let write = "INSERT INTO _litestream_seq VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1";
+            replicator.execute_batch(write).unwrap();
+            wait_until(Duration::from_millis(20), || false);
+        }
+        backup.join().unwrap()
+    });
+    assert!(made.status.success(), "{}", stderr(&made));
+    assert_sound(&copy);
+    assert_eq!(number(&copy, "SELECT count(*) FROM event WHERE id = 'before'"), 1);
 }
