@@ -1,5 +1,6 @@
 //! Starts and stops the parts of the server: store, engine, retention, API and pages.
 
+pub mod certificate_job;
 mod edge;
 mod heartbeat_job;
 mod listen;
@@ -8,6 +9,7 @@ mod options;
 mod retention_job;
 mod stop;
 mod telling_job;
+pub mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,7 +36,9 @@ pub use crate::server::options::ServerOptions;
 pub use crate::server::retention_job::RetentionJob;
 pub use crate::server::telling_job::TellingJob;
 use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, WriteTx, delivery};
+use certificate_job::CertificateJob;
 use heartbeat_job::HeartbeatJob;
+use tls::{Pair, TlsError, TlsFiles};
 
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -46,6 +50,8 @@ pub enum StartError {
     Listen { address: SocketAddr, source: io::Error },
     #[error("{0}")]
     Handed(String),
+    #[error("--tls-cert, --tls-key: {0}")]
+    Tls(#[from] TlsError),
     #[error("--{setting}: there is no profile {name:?}. Profiles: {known}.")]
     UnknownProfile { setting: &'static str, name: String, known: String },
     #[error("--ca-file: {0}")]
@@ -59,6 +65,8 @@ pub struct Prepared {
     options: ServerOptions,
     app: App,
     retention_job: RetentionJob,
+    /// Certificate of the server, as read at the start.
+    pair: Option<Pair>,
     lock: FileLock,
 }
 
@@ -75,6 +83,7 @@ pub struct Running {
     pub app: App,
     pub retention_job: RetentionJob,
     pub telling: TellingJob,
+    pub certificate: CertificateJob,
     /// Requests to a monitor, and those to systemd.
     heartbeats: [HeartbeatJob; 2],
     handle: ServerHandle,
@@ -91,6 +100,7 @@ struct Held {
 impl Prepared {
     /// Opens the database and starts the engine. Blocks: call it outside of an async runtime.
     pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
+        let pair = options.tls.as_ref().map(TlsFiles::read).transpose()?;
         let metrics = Metrics::new();
         let (store, lock) = Store::open(&options.database, &options.master_key, &options.clock, &metrics)?;
         require_profile(&store, "default-profile", &options.default_profile)?;
@@ -151,7 +161,7 @@ impl Prepared {
         app.write_timeout = options.write_timeout;
         app.search_time = options.search_time;
         app.rate_limits = RateLimits::new(options.key_rate_limit, &options.tenant_limits);
-        Ok(Prepared { app, retention_job, options, lock })
+        Ok(Prepared { app, retention_job, options, pair, lock })
     }
 
     pub fn actions(&self) -> Actions {
@@ -202,6 +212,11 @@ fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientE
 }
 
 impl Running {
+    /// Whether the server speaks HTTPS itself.
+    pub fn has_tls(&self) -> bool {
+        self.certificate.is_used()
+    }
+
     /// Returns the setup link, valid once and for half an hour; `None` if there is a user.
     pub fn setup_link(&self) -> Result<Option<String>, StoreError> {
         let token = self.app.actions.store.write(|tx| users::setup_link(tx.connection(), tx.now_ms())).wait()?;

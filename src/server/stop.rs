@@ -34,6 +34,7 @@ impl Running {
         let engine = self.app.actions.engine.clone();
         notify::stopping();
         // A server that stops sends nothing: the monitor may notice.
+        self.certificate.stop();
         self.heartbeats.iter().for_each(HeartbeatJob::stop);
         engine.begin_stop();
         self.app.stop();

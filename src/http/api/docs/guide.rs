@@ -36,6 +36,7 @@ const DOCUMENTS: &[(&str, &str)] = embedded![
     "settings",
     "sign-in",
     "incidents",
+    "tls",
     "upgrades",
     "command-line",
     "monitoring",
