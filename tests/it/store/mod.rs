@@ -20,3 +20,4 @@ mod retention;
 mod sealed;
 mod signals;
 mod writer;
+mod year;
