@@ -6,6 +6,7 @@
 mod check;
 mod loaded;
 mod names;
+mod reload;
 mod secrets;
 mod server_options;
 mod values;
@@ -29,13 +30,16 @@ use crate::domain::zone::Zone;
 use crate::http::hosts::HostName;
 use crate::http::places::{MOST_CALLS, MOST_JOBS};
 use crate::http::site::{BaseUrl, HeaderName};
-use values::{color, contact, element, heartbeat, level, origin, portal_name, profile_name, proxy, without_password};
+use values::{
+    color, contact, element, heartbeat, level, log_format, origin, portal_name, profile_name, proxy, without_password,
+};
 
 pub use check::{Checked, RawSettingFlags};
 pub use loaded::{DatabaseFlag, Loaded, SettingFlags};
 pub use names::ignored_variables;
+pub use reload::{Changed, Known};
 pub use secrets::secret_from_environment;
-pub use values::{ADDRESS, number};
+pub use values::{ADDRESS, LogFormat, number};
 
 /// Settings of the server, in the order of the help. Lists hold `None` for a blank element.
 #[derive(Debug, Args)]
@@ -204,6 +208,9 @@ pub struct Settings {
     /// Log level: error, warn, info, debug or trace
     #[arg(long, env = "HOOKPOST_LOG", value_name = "LEVEL", default_value = "info", value_parser = level)]
     pub log: LevelFilter,
+    /// Format of the log on standard error: text, or json with one object per line
+    #[arg(long, env = "HOOKPOST_LOG_FORMAT", value_name = "FORMAT", default_value = "text", value_parser = log_format)]
+    pub log_format: LogFormat,
 }
 
 /// Setting whose value is a secret as a whole.

@@ -6,6 +6,7 @@ mod heartbeat_job;
 mod listen;
 pub mod notify;
 mod options;
+mod reload;
 mod retention_job;
 mod stop;
 mod telling_job;
@@ -25,9 +26,9 @@ use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::http::client::{Client, ClientError, ClientOptions};
 use crate::delivery::mail::Mailer;
 use crate::delivery::{Engine, EngineOptions, Guard, Sender};
+use crate::domain::live::Live;
 use crate::domain::target::TargetPolicy;
 use crate::http::hosts::Hosts;
-use crate::http::rate_limit::RateLimits;
 use crate::http::site::Site;
 use crate::http::{App, BodyLimits};
 use crate::metrics::Metrics;
@@ -37,7 +38,7 @@ pub use crate::server::retention_job::RetentionJob;
 pub use crate::server::telling_job::TellingJob;
 use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, WriteTx, delivery};
 use certificate_job::CertificateJob;
-use heartbeat_job::HeartbeatJob;
+use heartbeat_job::{HeartbeatJob, Heartbeating};
 use tls::{Pair, TlsError, TlsFiles};
 
 #[derive(Debug, Error)]
@@ -84,8 +85,8 @@ pub struct Running {
     pub retention_job: RetentionJob,
     pub telling: TellingJob,
     pub certificate: CertificateJob,
-    /// Requests to a monitor, and those to systemd.
-    heartbeats: [HeartbeatJob; 2],
+    heartbeating: Arc<Mutex<Heartbeating>>,
+    watchdog: HeartbeatJob,
     handle: ServerHandle,
     held: Arc<Mutex<Option<Held>>>,
 }
@@ -113,10 +114,7 @@ impl Prepared {
             Some(transport) => Arc::clone(transport),
             None => Arc::new(client(&options, &guard)?),
         };
-        let mailer = match &options.mail {
-            Some(mail) => Mailer::start(mail.clone()).map_err(StartError::Mail)?,
-            None => Mailer::none(),
-        };
+        let mailer = mailer(&options)?;
         let interrupted =
             store.write(|tx| -> Result<usize, StoreError> { delivery::end_interrupted_tests(tx) }).wait()?;
         if interrupted > 0 {
@@ -142,25 +140,17 @@ impl Prepared {
             mailer,
             clock: options.clock.clone(),
             default_profile: options.default_profile.as_str().into(),
-            retention: options.retention,
-            limits: options.tenant_limits,
+            live: Live::new(options.live()),
         };
         let retention_job = RetentionJob::start(actions.clone())?;
         let limits = BodyLimits { single: options.max_body, batch: 16 << 20 };
-        let mut site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
+        let live = actions.live.clone();
+        let mut site = Site::new(options.base_url.clone(), live.clone());
         site.auth_proxy = options.auth_proxy.clone();
         let mut app = App::new(actions, limits, site, metrics);
-        app.hosts = Hosts::new(options.base_url.as_ref(), options.allow_hosts.clone());
-        app.metrics_open = options.metrics_open;
-        app.metrics_webhooks = options.metrics_webhooks;
-        app.require_totp = options.require_totp;
-        app.portal_certificates = options.portal_certificates;
-        app.portal_profiles = options.portal_profiles.clone().into();
-        app.time_zone = options.time_zone.clone();
-        app.security_contacts = options.security_contacts.clone().into();
+        app.hosts = Hosts::new(options.base_url.as_ref(), live);
         app.write_timeout = options.write_timeout;
         app.search_time = options.search_time;
-        app.rate_limits = RateLimits::new(options.key_rate_limit, &options.tenant_limits);
         Ok(Prepared { app, retention_job, options, pair, lock })
     }
 
@@ -196,6 +186,13 @@ fn require_profile(store: &Store, setting: &'static str, name: &str) -> Result<(
     let all = store.profiles().all();
     let known: Vec<&str> = all.iter().map(|profile| profile.name()).collect();
     Err(StartError::UnknownProfile { setting, name: name.to_owned(), known: known.join(", ") })
+}
+
+fn mailer(options: &ServerOptions) -> Result<Mailer, StartError> {
+    match &options.mail {
+        Some(mail) => Mailer::start(mail.clone()).map_err(StartError::Mail),
+        None => Ok(Mailer::none()),
+    }
 }
 
 fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientError> {

@@ -41,8 +41,8 @@ use crate::delivery::mail::Mailer;
 use crate::delivery::{Engine, Guard};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
+use crate::domain::live::Live;
 use crate::domain::problems::Problems;
-use crate::domain::retention::Retention;
 use crate::domain::tenant_limits::TenantLimits;
 use crate::store::incident::entry::Author;
 use crate::store::{Store, StoreError};
@@ -57,8 +57,14 @@ pub struct Actions {
     pub clock: Clock,
     /// Profile of a webhook if neither the request nor the key names one.
     pub default_profile: Arc<str>,
-    pub retention: Retention,
-    pub limits: TenantLimits,
+    pub live: Live,
+}
+
+impl Actions {
+    /// Returns the limits of each tenant as they are now.
+    pub fn limits(&self) -> TenantLimits {
+        self.live.get().tenant_limits
+    }
 }
 
 /// User or program on whose behalf an action runs.

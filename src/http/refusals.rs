@@ -206,7 +206,7 @@ impl Refusals {
     fn answer(&self, status: StatusCode, code: &'static str, message: &'static str) -> Bytes {
         self.metrics.answered(status.as_u16());
         request_id::outside(Arc::clone(&self.prefix), |id| {
-            log::debug!("request {id}: refused before any handler with {status}");
+            log::debug!(request_id:% = id; "refused before any handler with {status}");
             let body = ApiError::new(status, code, message).to_json();
             let head = format!(
                 "HTTP/1.1 {status}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {}\r\nconnection: close\r\n\

@@ -17,11 +17,10 @@ use rustix::net::sockopt::socket_acceptconn;
 
 use super::certificate_job::CertificateJob;
 use super::edge::{connections_per_thread, default_headers, limit_stall, serve_head_as_get, strip_prefix};
-use super::heartbeat_job::HeartbeatJob;
+use super::heartbeat_job::{HeartbeatJob, Heartbeating};
 use super::tls::{Presented, Stream, handshake};
 use super::{Held, Prepared, Running, Server, StartError, TellingJob};
 use crate::actions::telling::Style;
-use crate::delivery::heartbeat::Heartbeat;
 use crate::delivery::http::client::ClientError;
 use crate::domain::target::OwnInbox;
 use crate::http::refusals::Connection;
@@ -162,8 +161,10 @@ impl Prepared {
             log::warn!("\"hookpost backup\" copies from a long snapshot, without help of this server: {error}");
         }
         let site = Arc::clone(&app.site);
-        let style = Style { link: Box::new(move |path| site.url(path)), zone: app.time_zone.clone() };
+        let style = Style { link: Box::new(move |path| site.url(path)), live: app.actions.live.clone() };
         let telling = TellingJob::start(app.actions.clone(), style)?;
+        let heartbeating = Arc::new(Mutex::new(Heartbeating::start(app.actions.clone(), &options)?));
+        let watchdog = HeartbeatJob::to_watchdog(app.actions.clone())?;
         let certificate = match (options.tls, pair, presented) {
             (Some(files), Some(pair), Some(presented)) => {
                 let (clock, metrics) = (options.clock.clone(), app.metrics.clone());
@@ -171,17 +172,10 @@ impl Prepared {
             }
             _ => CertificateJob::none(),
         };
-        let monitor = match &options.heartbeat_url {
-            Some(url) => {
-                let heartbeat = Heartbeat::new(url.clone(), options.extra_certificates.clone())?;
-                HeartbeatJob::to_monitor(app.actions.clone(), heartbeat, options.heartbeat_interval)?
-            }
-            None => HeartbeatJob::default(),
-        };
-        let heartbeats = [monitor, HeartbeatJob::to_watchdog(app.actions.clone())?];
         let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
+        let handle = http.handle();
         let running =
-            Running { address, app, retention_job, telling, certificate, heartbeats, handle: http.handle(), held };
+            Running { address, app, retention_job, telling, certificate, heartbeating, watchdog, handle, held };
         Ok(Server { http, running })
     }
 }

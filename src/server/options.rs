@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::delivery::guard::{Lookup, system_lookup};
 use crate::delivery::mail::MailOptions;
 use crate::delivery::{EngineOptions, Transport};
+use crate::domain::live::LiveSettings;
 use crate::domain::retention::Retention;
 use crate::domain::target::AllowEntry;
 use crate::domain::tenant_limits::TenantLimits;
@@ -86,6 +87,25 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
+    /// Returns those that can change while the server runs.
+    pub fn live(&self) -> LiveSettings {
+        LiveSettings {
+            retention: self.retention,
+            tenant_limits: self.tenant_limits,
+            key_rate_limit: self.key_rate_limit,
+            allow_hosts: self.allow_hosts.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            require_totp: self.require_totp,
+            portal: self.portal.clone(),
+            portal_certificates: self.portal_certificates,
+            portal_profiles: self.portal_profiles.clone().into(),
+            time_zone: self.time_zone.clone(),
+            metrics_open: self.metrics_open,
+            metrics_webhooks: self.metrics_webhooks,
+            security_contacts: self.security_contacts.clone(),
+        }
+    }
+
     /// Returns the defaults for a database.
     pub fn new(database: PathBuf) -> ServerOptions {
         ServerOptions {

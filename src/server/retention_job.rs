@@ -101,7 +101,7 @@ impl Shared {
                 continue;
             }
             state.is_running = true;
-            let cutoffs = self.actions.retention.cutoffs_after_jumps(now, &state.jumps);
+            let cutoffs = self.actions.live.get().retention.cutoffs_after_jumps(now, &state.jumps);
             drop(state);
             self.prune(cutoffs);
             state = self.lock();

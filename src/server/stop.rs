@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::heartbeat_job::HeartbeatJob;
 use super::{Running, notify};
 
 /// Longest timeout of a webhook, and so of a request in flight.
@@ -35,7 +34,8 @@ impl Running {
         notify::stopping();
         // A server that stops sends nothing: the monitor may notice.
         self.certificate.stop();
-        self.heartbeats.iter().for_each(HeartbeatJob::stop);
+        self.heartbeating.lock().unwrap_or_else(PoisonError::into_inner).stop();
+        self.watchdog.stop();
         engine.begin_stop();
         self.app.stop();
         let is_idle = tokio::task::spawn_blocking(move || engine.stop(patience));

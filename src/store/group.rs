@@ -158,7 +158,7 @@ impl Group<'_> {
                     (Ok(()), count)
                 }
                 Err(error) => {
-                    log::error!("a group of {} jobs failed: {error}", group.len());
+                    log::error!("{} writes failed together, and their callers are told: {error}", group.len());
                     (Err(error), group.len())
                 }
             };

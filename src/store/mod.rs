@@ -178,7 +178,7 @@ impl Store {
                     "{} is damaged: {detail}. Restore a backup, or copy the file and try to recover it with the sqlite3 program.",
                     path.display()
                 )),
-                Err(error) => log::error!("the database could not be checked: {error}"),
+                Err(error) => log::error!("the database could not be checked: {error}. \"hookpost check\" checks it."),
             }
         };
         std::thread::Builder::new()

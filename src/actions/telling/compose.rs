@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Style;
 use crate::domain::contact::{Contact, Topic};
-use crate::domain::telling::{Facts, IncidentChange, Notice, daily, has_open};
+use crate::domain::telling::{Facts, IncidentChange, Notice, has_open};
 use crate::domain::time::{Millis, rfc3339};
 use crate::domain::zone::Zone;
 use crate::store::incident::{self, read};
@@ -76,7 +76,7 @@ pub(super) fn compose(
     Ok(match notice {
         Notice::Incidents(changes) => return of_incidents(connection, contact, (topic, changes), facts, now, style),
         Notice::Certificates(edges) => {
-            let zone = daily::zone_of(contact, &style.zone);
+            let zone = style.zone_of(contact);
             let (named, total) = certificates(connection, facts, edges, &zone, now)?;
             let key = format!("certificates-{}", contact.id);
             plain("hookpost.certificate.ending", words::certificates(&named, total), "warning", true, &key, "/webhooks")
@@ -184,7 +184,7 @@ fn of_incidents(
     Ok(Composed {
         topic,
         event_type,
-        words: words::incidents(&named, totals, &daily::zone_of(contact, &style.zone), now),
+        words: words::incidents(&named, totals, &style.zone_of(contact), now),
         severity: match topic {
             Topic::Closed => "info",
             _ if totals.ending == changes.len() as u64 => "warning",

@@ -11,6 +11,7 @@ mod names;
 mod output;
 mod pause;
 mod prune;
+mod reload;
 mod resources;
 mod serve;
 mod settings;

@@ -186,6 +186,7 @@ fn values(folder: &std::path::Path) -> Vec<(&'static str, String)> {
         ("security-contact", "mailto:security@example.com,https://example.com/security"),
         ("smtp-from", "Hookpost <alerts@example.com>"),
         ("log", "debug"),
+        ("log-format", "json"),
     ];
     given.into_iter().chain(plain.map(|(name, value)| (name, value.to_owned()))).collect()
 }

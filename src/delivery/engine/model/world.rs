@@ -21,9 +21,8 @@ use crate::delivery::engine::{Engine, EngineOptions, Shared, Unrecorded, workers
 use crate::delivery::mail::Mailer;
 use crate::delivery::sender::{AttemptResult, Sender};
 use crate::delivery::{Guard, Transport};
-use crate::domain::retention::Retention;
+use crate::domain::live::Live;
 use crate::domain::target::TargetPolicy;
-use crate::domain::tenant_limits::TenantLimits;
 use crate::domain::time::{DAY, HOUR, Millis};
 use crate::metrics::Metrics;
 use crate::store::allowed_target::AllowedTargets;
@@ -405,9 +404,8 @@ fn open(path: &Path, clock: &Clock, held: &Arc<Held>, stub: &Arc<Stub>, workers:
         no_names,
         Arc::new(|| Ok(Vec::new())),
     );
-    let retention = Retention::default();
-    let (clock, default_profile, limits) = (clock.clone(), "generic".into(), TenantLimits::default());
+    let (clock, default_profile, live) = (clock.clone(), "generic".into(), Live::default());
     let mailer = Mailer::none();
-    let actions = Actions { store, engine, guard, mailer, clock, default_profile, retention, limits };
+    let actions = Actions { store, engine, guard, mailer, clock, default_profile, live };
     (actions, lock)
 }

@@ -28,7 +28,7 @@ pub fn show(session: &Session) -> Result<DataPage, PageError> {
     session.require_operator()?;
     let actions = &session.app.actions;
     let (database, wal) = actions.store.sizes();
-    let retention = &actions.retention;
+    let retention = actions.live.get().retention;
     let days = |days: u32| humanize::counted(days.into(), "day");
     let (frame, limits) =
         session.read(|db| Ok((session.frame(db, "Data", Section::Settings)?, limits::of_all(&session.app, db)?)))?;
