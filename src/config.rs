@@ -24,8 +24,10 @@ use thiserror::Error;
 
 use crate::auth::api_key::RATE_LIMITS;
 use crate::delivery::mail::{Sender, SmtpUrl};
+use crate::domain::backup_plan::parse_interval;
 use crate::domain::retention::MOST_DAYS;
 use crate::domain::target::AllowEntry;
+use crate::domain::time::Millis;
 use crate::domain::zone::Zone;
 use crate::http::hosts::HostName;
 use crate::http::places::{MOST_CALLS, MOST_JOBS};
@@ -141,6 +143,21 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_AUDIT_DAYS", value_name = "DAYS",
         default_value = "400", value_parser = number(0..=MOST_DAYS))]
     audit_days: u32,
+    /// Folder for scheduled backups, best on another disk; none are made if unset
+    #[arg(long, env = "HOOKPOST_BACKUP_DIR", value_name = "FOLDER")]
+    backup_dir: Option<PathBuf>,
+    /// Time between two backups, such as 30m, 6h or 7d, 5m to 365d
+    #[arg(long, env = "HOOKPOST_BACKUP_EVERY", value_name = "TIME", default_value = "24h", value_parser = parse_interval)]
+    backup_every: Millis,
+    /// Number of backups to keep, 1 to 1000
+    #[arg(long, env = "HOOKPOST_BACKUP_KEEP", value_name = "N",
+        default_value = "7", value_parser = number(1..=1_000_usize))]
+    backup_keep: usize,
+    /// Whether Litestream or another program replicates the database, and writes its log into the file; looked for beside
+    /// the database if unset
+    #[arg(long, env = "HOOKPOST_REPLICATED", value_name = "true|false", action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = bool::from_str)]
+    replicated: Option<bool>,
     /// Maximum requests per second of each API key, 1 to 100000; unlimited if unset
     #[arg(long, env = "HOOKPOST_KEY_RATE_LIMIT", value_name = "N", value_parser = number(RATE_LIMITS))]
     key_rate_limit: Option<u32>,

@@ -1,6 +1,8 @@
 //! Starts and stops the parts of the server: store, engine, retention, API and pages.
 
+mod backup_job;
 pub mod certificate_job;
+mod clock_job;
 mod edge;
 mod heartbeat_job;
 mod listen;
@@ -20,6 +22,7 @@ use std::time::Duration;
 use actix_web::dev::{Server as ActixServer, ServerHandle};
 use thiserror::Error;
 
+use crate::actions::backups::Backups;
 use crate::actions::{Actions, Actor, pause};
 use crate::auth::users;
 use crate::delivery::endpoint::USER_AGENT;
@@ -32,9 +35,9 @@ use crate::http::hosts::Hosts;
 use crate::http::site::Site;
 use crate::http::{App, BodyLimits};
 use crate::metrics::Metrics;
+pub use crate::server::clock_job::ClockJob;
 pub use crate::server::listen::handed_socket;
 pub use crate::server::options::ServerOptions;
-pub use crate::server::retention_job::RetentionJob;
 pub use crate::server::telling_job::TellingJob;
 use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, WriteTx, delivery};
 use certificate_job::CertificateJob;
@@ -65,7 +68,8 @@ pub enum StartError {
 pub struct Prepared {
     options: ServerOptions,
     app: App,
-    retention_job: RetentionJob,
+    retention_job: ClockJob,
+    backup_job: ClockJob,
     /// Certificate of the server, as read at the start.
     pair: Option<Pair>,
     lock: FileLock,
@@ -82,7 +86,8 @@ pub struct Server {
 pub struct Running {
     pub address: SocketAddr,
     pub app: App,
-    pub retention_job: RetentionJob,
+    pub retention_job: ClockJob,
+    pub backup_job: ClockJob,
     pub telling: TellingJob,
     pub certificate: CertificateJob,
     heartbeating: Arc<Mutex<Heartbeating>>,
@@ -103,7 +108,11 @@ impl Prepared {
     pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
         let pair = options.tls.as_ref().map(TlsFiles::read).transpose()?;
         let metrics = Metrics::new();
-        let (store, lock) = Store::open(&options.database, &options.master_key, &options.clock, &metrics)?;
+        let (keys, replicated) = (&options.master_key, options.replicated);
+        let (store, lock) = Store::open_replicated(&options.database, keys, &options.clock, &metrics, replicated)?;
+        if store.is_replicated() {
+            log::info!("the write-ahead log is left to a replicator such as Litestream (--replicated)");
+        }
         require_profile(&store, "default-profile", &options.default_profile)?;
         for name in &options.portal_profiles {
             require_profile(&store, "portal-profiles", name)?;
@@ -138,11 +147,15 @@ impl Prepared {
             engine,
             guard,
             mailer,
+            backups: options.backups.clone().map_or_else(Backups::none, |settings| {
+                Backups::new(settings, &options.database, options.clock.now_ms())
+            }),
             clock: options.clock.clone(),
             default_profile: options.default_profile.as_str().into(),
             live: Live::new(options.live()),
         };
-        let retention_job = RetentionJob::start(actions.clone())?;
+        let retention_job = retention_job::start(actions.clone())?;
+        let backup_job = backup_job::start(actions.clone())?;
         let limits = BodyLimits { single: options.max_body, batch: 16 << 20 };
         let live = actions.live.clone();
         let mut site = Site::new(options.base_url.clone(), live.clone());
@@ -151,7 +164,7 @@ impl Prepared {
         app.hosts = Hosts::new(options.base_url.as_ref(), live);
         app.write_timeout = options.write_timeout;
         app.search_time = options.search_time;
-        Ok(Prepared { app, retention_job, options, pair, lock })
+        Ok(Prepared { app, retention_job, backup_job, options, pair, lock })
     }
 
     pub fn actions(&self) -> Actions {
@@ -162,6 +175,7 @@ impl Prepared {
     pub fn close(self, patience: Duration) -> bool {
         let is_idle = self.app.actions.engine.stop(patience);
         self.retention_job.stop();
+        self.backup_job.stop();
         self.app.actions.store.close();
         drop(self.lock);
         is_idle

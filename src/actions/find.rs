@@ -9,7 +9,7 @@ use crate::store::delivery::{self, Delivery};
 use crate::store::event::{self, EventPreview};
 use crate::store::page::PageRequest;
 use crate::store::search::TextSearch;
-use crate::store::{Connection, StoreError, event_type, topic, webhook};
+use crate::store::{Connection, StoreError, event_type, tenant, webhook};
 
 /// Maximum results of each kind.
 pub const MOST: u32 = 10;
@@ -35,23 +35,21 @@ pub struct Named {
 impl Named {
     /// Looks in all names and ids that the caller may see, until the time of the search is over.
     pub fn find(connection: &Connection, caller: &Caller, text: &TextSearch) -> Result<Named, StoreError> {
-        let tenant = caller.tenant.as_ref();
-        let filter = webhook::WebhookFilter { tenant: tenant.cloned(), ..Default::default() };
+        let own = caller.tenant.as_ref();
+        let filter = webhook::WebhookFilter { tenant: own.cloned(), ..Default::default() };
         let page = webhook::search(connection, &filter, text, &PageRequest { limit: MOST, cursor: None })?;
         let ids = DeliveryId::beginning_with(text.needle.as_str()).filter(|_| is_id_part(text, "dlv_"));
         Ok(Named {
             webhooks: page.rows,
             has_more_webhooks: page.next.is_some(),
             deliveries: match ids {
-                Some(ids) => delivery::with_ids(connection, tenant, &ids, MOST)?,
+                Some(ids) => delivery::with_ids(connection, own, &ids, MOST)?,
                 None => Vec::new(),
             },
-            events: events_by_id(connection, tenant, text)?,
-            event_types: matching(text, EventType::as_str, |after| {
-                event_type::names(connection, tenant, after, NAMES)
-            })?,
-            tenants: match tenant {
-                None => matching(text, Tenant::as_str, |after| topic::tenants(connection, after, NAMES))?,
+            events: events_by_id(connection, own, text)?,
+            event_types: matching(text, EventType::as_str, |after| event_type::names(connection, own, after, NAMES))?,
+            tenants: match own {
+                None => matching(text, Tenant::as_str, |after| tenant::names(connection, after, NAMES))?,
                 Some(_) => Vec::new(),
             },
         })

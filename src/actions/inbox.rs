@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::audit::AuditEntry;
 use super::unchanged::Unchanged;
 use super::{ActionError, Actions, Caller, Pending, Result};
+use crate::actions::tenants::require_staying;
 use crate::domain::audit_action::AuditAction;
 use crate::domain::event::Tenant;
 use crate::domain::secret::Secret;
@@ -77,6 +78,7 @@ impl Actions {
         let tenant = caller.tenant_for(tenant);
         self.store.write(move |tx| {
             let tenant = tenant?;
+            require_staying(tx, &tenant)?;
             inbox::open(tx.connection(), &tenant, &random::text::<24>(), tx.now_ms())?;
             inbox::of_tenant(tx.connection(), &tenant)?.ok_or(ActionError::NotFound("inbox"))
         })

@@ -3,6 +3,7 @@
 //! Owns tenant visibility, the order of checks, and the effects of one change on others. Never parses HTTP or runs SQL.
 
 pub mod audit;
+pub mod backups;
 pub mod batched;
 pub mod contact;
 pub mod delivery;
@@ -25,6 +26,7 @@ pub mod statistics;
 pub mod targets;
 pub mod telling;
 pub mod tenant_limits;
+pub mod tenants;
 pub mod test_event;
 pub mod try_filter;
 pub mod unchanged;
@@ -46,6 +48,7 @@ use crate::domain::problems::Problems;
 use crate::domain::tenant_limits::TenantLimits;
 use crate::store::incident::entry::Author;
 use crate::store::{Store, StoreError};
+use backups::Backups;
 
 /// Dependencies of all actions. Cheap to clone.
 #[derive(Clone)]
@@ -54,6 +57,7 @@ pub struct Actions {
     pub engine: Engine,
     pub guard: Arc<Guard>,
     pub mailer: Mailer,
+    pub backups: Backups,
     pub clock: Clock,
     /// Profile of a webhook if neither the request nor the key names one.
     pub default_profile: Arc<str>,

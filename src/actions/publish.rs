@@ -6,6 +6,7 @@ use super::audit::AuditEntry;
 use super::filtering::Verdicts;
 use super::reserved::{require_unreserved, require_unreserved_type};
 use super::tenant_limits::require_room;
+use super::tenants::require_staying;
 use super::{ActionError, Actions, Caller, Pending, Result};
 use crate::domain::Invalid;
 use crate::domain::audit_action::AuditAction;
@@ -163,6 +164,7 @@ impl Actions {
 
 pub fn publish(tx: &mut WriteTx<'_>, checked: Checked, limits: &TenantLimits) -> Result<Receipt> {
     let Checked { new, violation, generated, verdicts } = checked;
+    require_staying(tx, &new.tenant)?;
     if let Some(receipt) = first_receipt(tx, &new)? {
         return Ok(receipt);
     }

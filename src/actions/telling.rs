@@ -75,6 +75,7 @@ impl Actions {
         if is_slow {
             rounds.slow_ms = Some(now);
             self.watch_disk()?;
+            self.watch_backups(now)?;
             while self.store.write(move |tx| table::certificates(tx, now)).wait()? {}
             self.store.write(move |tx| table::failing_contacts(tx, now)).wait()?;
         }
@@ -213,6 +214,16 @@ impl Actions {
         if let Some(is_low) = disk_turned(before.is_some(), free, database + log) {
             let size = i64::try_from(free).unwrap_or(i64::MAX);
             self.set_machine_fault(MachineFault::Disk, is_low.then_some(size), words::disk(is_low, free))?;
+        }
+        Ok(())
+    }
+
+    fn watch_backups(&self, now: Millis) -> Result<()> {
+        let fault = self.backups.fault(now);
+        let before = self.store.read(|connection| table::machine_fault(connection, MachineFault::Backup))?;
+        if fault.is_some() != before.is_some() {
+            let size = fault.as_ref().map(|_| self.backups.newest_ms().unwrap_or_default());
+            self.set_machine_fault(MachineFault::Backup, size, fault.unwrap_or_else(words::backup_made))?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::audit::AuditEntry;
 use super::reserved::require_unreserved_type;
 use super::{Actions, Caller, Result, lookup};
 use crate::actions::lookup::DeliveryInFull;
+use crate::actions::tenants::require_staying;
 use crate::actions::webhook::create::find_profile;
 use crate::delivery::Endpoint;
 use crate::delivery::engine::record;
@@ -79,6 +80,7 @@ impl Actions {
         let profiles = self.store.profiles().clone();
         let prepared = self.store.write(move |tx| {
             let (webhook, event_type, data) = find(tx)?;
+            require_staying(tx, &webhook.tenant)?;
             let profile = find_profile(&profiles, &webhook.profile)?;
             let data = match data {
                 Some(data) => data,
@@ -105,6 +107,7 @@ impl Actions {
             .store
             .write(move |tx| -> Result<Vec<Prepared>> {
                 require_own(&tenant, &event_type, field)?;
+                require_staying(tx, &tenant)?;
                 let webhooks = tx.directory().subscribed(&tenant, &event_type);
                 if webhooks.is_empty() {
                     return Ok(Vec::new());

@@ -8,6 +8,7 @@ use super::key_text;
 pub use super::key_text::is_well_formed;
 use crate::actions::audit::AuditEntry;
 use crate::actions::reserved::require_unreserved;
+use crate::actions::tenants::being_deleted;
 use crate::actions::unchanged::Unchanged;
 use crate::actions::{ActionError, Actor, Caller};
 use crate::domain::Invalid;
@@ -18,6 +19,7 @@ use crate::domain::time::{Millis, SECOND, rfc3339_seconds};
 use crate::domain::webhook::{DEFAULT_OVERLAP, MAX_OVERLAP};
 use crate::random;
 use crate::store::api_key::{self, ApiKey, Scope};
+use crate::store::tenant::deletion;
 use crate::store::{Connection, Pending, Store, StoreError, profile, user};
 
 /// Range of rate limits, in requests per second.
@@ -96,6 +98,11 @@ pub fn store(store: &Store, caller: &Caller, new: ApiKey) -> Pending<ApiKey, Act
 /// Stores a new key in the current transaction.
 pub fn add(connection: &Connection, actor: &Actor, new: &ApiKey) -> Result<(), ActionError> {
     require_profile(connection, new.profile.as_deref())?;
+    if let Some(tenant) = &new.tenant
+        && deletion::get(connection, tenant)?.is_some()
+    {
+        return Err(being_deleted(tenant));
+    }
     insert(connection, actor, new)?;
     let entry = AuditEntry::new(AuditAction::KeyCreated, new.id).in_tenant(new.tenant.as_ref());
     actor.audit(connection, new.created_ms, entry.with_detail(format!("{}, {}", new.name, new.scope)))?;

@@ -8,6 +8,7 @@ use super::token;
 use super::users::{Opened, UserError};
 use crate::actions::audit::AuditEntry;
 use crate::actions::reserved::require_unreserved;
+use crate::actions::tenants::require_staying;
 use crate::actions::unchanged::Unchanged;
 use crate::actions::{ActionError, Caller, Pending};
 use crate::domain::Invalid;
@@ -63,6 +64,7 @@ pub fn create(store: &Store, caller: &Caller, request: LinkRequest) -> Pending<(
     store.write(move |tx| {
         request.check()?;
         let LinkRequest { tenant, subject, expires_s, session_s } = request;
+        require_staying(tx, &tenant)?;
         let no_key = || ActionError::Forbidden("Portal links are made with an API key.".to_owned());
         let api_key_seq = caller.api_key_seq.ok_or_else(no_key)?;
         let (connection, now) = (tx.connection(), tx.now_ms());
@@ -104,6 +106,7 @@ pub fn enter(connection: &Connection, token: &str, now: Millis) -> Result<Opened
 pub fn open_as(store: &Store, caller: &Caller, user_seq: i64, tenant: Tenant) -> Pending<Opened, ActionError> {
     let caller = caller.clone();
     store.write(move |tx| {
+        require_staying(tx, &tenant)?;
         caller.audit(tx, AuditEntry::new(AuditAction::PortalOpened, &tenant).in_tenant(&tenant))?;
         let owner = NewOwner::Operator { tenant, user_seq };
         Ok(Opened { cookie: session::begin(tx.connection(), &owner, tx.now_ms(), HOUR)?, lasts_ms: HOUR })

@@ -117,6 +117,10 @@ pub enum AuditAction {
     PortalLinkEnded,
     #[strum(serialize = "portal.opened")]
     PortalOpened,
+    #[strum(serialize = "tenant.deletion_begun")]
+    TenantDeletionBegun,
+    #[strum(serialize = "tenant.deleted")]
+    TenantDeleted,
     #[strum(serialize = "target.allowed")]
     TargetAllowed,
     #[strum(serialize = "target.removed")]

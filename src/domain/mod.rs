@@ -5,6 +5,7 @@
 
 pub mod attempt;
 pub mod audit_action;
+pub mod backup_plan;
 pub mod clock_jumps;
 pub mod code_pattern;
 pub mod contact;

@@ -228,6 +228,11 @@ impl Webhook {
         self.updated_ms = now.max(self.updated_ms + 1);
     }
 
+    /// Whether the webhook, or the contact that it belongs to, is a tenant's.
+    pub fn is_of(&self, tenant: &Tenant) -> bool {
+        self.tenant == *tenant || self.contact_tenant.as_ref() == Some(tenant)
+    }
+
     /// Whether its deliveries are being sent.
     pub fn is_sending(&self) -> bool {
         self.state == WebhookState::Active && self.sweep.is_none()

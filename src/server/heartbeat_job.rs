@@ -18,7 +18,7 @@ struct Shared {
     changed: Condvar,
 }
 
-/// The job of the URL that the settings have, if they have one.
+/// Requests to the URL of the settings, if they have one.
 pub struct Heartbeating {
     url: Option<String>,
     job: HeartbeatJob,

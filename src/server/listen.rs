@@ -81,7 +81,7 @@ impl Prepared {
     }
 
     fn serve_on(self, listener: TcpListener) -> Result<Server, StartError> {
-        let Prepared { options, app, retention_job, pair, lock } = self;
+        let Prepared { options, app, retention_job, backup_job, pair, lock } = self;
         let presented = pair.as_ref().map(Presented::new);
         let acceptor = match presented.as_ref().map(Presented::acceptor).transpose() {
             Ok(acceptor) => acceptor,
@@ -174,8 +174,18 @@ impl Prepared {
         };
         let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
         let handle = http.handle();
-        let running =
-            Running { address, app, retention_job, telling, certificate, heartbeating, watchdog, handle, held };
+        let running = Running {
+            address,
+            app,
+            retention_job,
+            backup_job,
+            telling,
+            certificate,
+            heartbeating,
+            watchdog,
+            handle,
+            held,
+        };
         Ok(Server { http, running })
     }
 }

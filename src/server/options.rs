@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::actions::backups::BackupSettings;
 use crate::clock::Clock;
 use crate::delivery::guard::{Lookup, system_lookup};
 use crate::delivery::mail::MailOptions;
@@ -78,6 +79,10 @@ pub struct ServerOptions {
     /// Certificates in PEM to trust in addition to the public ones.
     pub extra_certificates: Vec<Vec<u8>>,
     pub retention: Retention,
+    /// Whether a replicator such as Litestream runs; looked for if `None`.
+    pub replicated: Option<bool>,
+    /// Scheduled backups.
+    pub backups: Option<BackupSettings>,
     /// Whether to pause all deliveries before anything is sent.
     pub paused: bool,
     pub clock: Clock,
@@ -140,6 +145,8 @@ impl ServerOptions {
             heartbeat_interval: Duration::from_secs(60),
             extra_certificates: Vec::new(),
             retention: Retention::default(),
+            replicated: None,
+            backups: None,
             paused: false,
             clock: Clock::machine(),
             lookup: system_lookup(),

@@ -56,9 +56,11 @@ impl Running {
         let _ = timeout(GRACE.min(patience), ended).await;
         self.handle.stop(false).await;
         let store = self.app.actions.store.clone();
-        let (retention_job, telling) = (self.retention_job.clone(), self.telling.clone());
+        let (retention_job, backup_job) = (self.retention_job.clone(), self.backup_job.clone());
+        let telling = self.telling.clone();
         let close = move || {
             telling.stop();
+            backup_job.stop();
             retention_job.stop();
             store.close();
         };

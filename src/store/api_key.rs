@@ -55,9 +55,10 @@ impl ApiKey {
     }
 }
 
-/// Returns the key with this hash, unless it was revoked.
+/// Returns the key with this hash, unless it was revoked or its tenant is being deleted.
 pub fn by_hash(connection: &Connection, hash: &[u8; 32]) -> Result<Option<ApiKey>> {
-    let query = "SELECT * FROM api_key WHERE hash = :hash AND revoked_ms IS NULL";
+    let query = "SELECT * FROM api_key WHERE hash = :hash AND revoked_ms IS NULL
+                     AND NOT EXISTS (SELECT 1 FROM tenant_deletion WHERE tenant_deletion.tenant = api_key.tenant)";
     sql::first(connection, query, named_params! {":hash": hash}, from_row)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::delivery::Trigger;
-use crate::domain::event::{Event, EventType};
+use crate::domain::event::{Event, EventType, Tenant};
 use crate::domain::id::DeliveryId;
 use crate::domain::schema::Schema;
 use crate::domain::target::AllowEntry;
@@ -42,6 +42,11 @@ pub enum Change {
     /// An incident opened, changed or closed.
     Incident {
         incident_seq: i64,
+    },
+    /// The deletion of a tenant began, or is over.
+    TenantDeletion {
+        tenant: Tenant,
+        is_over: bool,
     },
     /// Whether all deliveries are paused.
     Paused(bool),

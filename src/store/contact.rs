@@ -43,6 +43,12 @@ pub fn count(connection: &Connection, owner: Option<&Tenant>) -> Result<u64> {
     sql::value(connection, query, named_params! {":tenant": owner})
 }
 
+/// Returns up to `limit` contacts of a tenant.
+pub(super) fn of_tenant(connection: &Connection, tenant: &Tenant, limit: usize) -> Result<Vec<Contact>> {
+    let query = "SELECT * FROM contact WHERE tenant = :tenant ORDER BY seq LIMIT :limit";
+    sql::all(connection, query, named_params! {":tenant": tenant, ":limit": limit}, from_row)
+}
+
 /// Whether a tenant, or anybody at all, has a contact.
 pub fn has_any(connection: &Connection, tenant: Option<&Tenant>) -> Result<bool> {
     let query = "SELECT EXISTS (SELECT 1 FROM contact WHERE :tenant IS NULL OR tenant = :tenant)";

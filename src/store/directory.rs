@@ -4,7 +4,9 @@
 //! Only the writer's thread uses it, and only commits change it. It is never stale: no other program writes webhooks
 //! while a server runs.
 
-use std::collections::{BTreeSet, HashMap};
+mod tenant_webhooks;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -14,12 +16,14 @@ use super::error::Result;
 use super::incident::certificate::Certificates;
 use super::incident::{self, Trouble};
 use super::stats_delta::{Finished, StatsDelta};
+use super::tenant::deletion;
+use super::used_seq::{self, Numbered};
 use super::webhook::{self, DeliveryCounts};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::event::{EventType, Tenant};
-use crate::domain::pattern::EventPattern;
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
+use tenant_webhooks::TenantWebhooks;
 
 /// Webhooks that are not deleted.
 #[derive(Default)]
@@ -27,6 +31,10 @@ pub struct Directory {
     by_seq: HashMap<i64, Arc<Webhook>>,
     /// Tenants with webhooks or queued deliveries.
     tenants: HashMap<Tenant, TenantWebhooks>,
+    /// Tenants that are being deleted.
+    leaving: HashSet<Tenant>,
+    /// Numbers that are not assigned again, though their rows are gone.
+    used_seqs: HashMap<Numbered, i64>,
     /// A deleted webhook stays here while deliveries to it are queued.
     counts: HashMap<i64, Counts>,
     /// Changes of the statistics by the group's jobs.
@@ -53,20 +61,6 @@ pub struct Directory {
 /// Maximum cached topics.
 const TOPICS: usize = 10_000;
 
-/// Webhooks of one tenant by subscription: to an exact name, to all below a name, to everything.
-#[derive(Default)]
-struct TenantWebhooks {
-    exact: HashMap<EventType, BTreeSet<i64>>,
-    below: HashMap<EventType, BTreeSet<i64>>,
-    all: BTreeSet<i64>,
-    /// Webhooks that are not deleted.
-    count: u32,
-    /// Those of them that belong to contacts.
-    of_contacts: u32,
-    /// Queued deliveries, also of deleted webhooks.
-    queued: i64,
-}
-
 /// Counts of a webhook's deliveries.
 struct Counts {
     tenant: Tenant,
@@ -83,6 +77,8 @@ impl Directory {
             directory.tenants.entry(tenant.clone()).or_default().queued += queued;
             directory.counts.insert(seq, Counts { tenant, successes, last_success_ms, queued });
         }
+        directory.leaving = deletion::running(connection)?.into_iter().collect();
+        directory.used_seqs = used_seq::load(connection)?;
         directory.troubles = incident::troubles(connection)?;
         directory.certificates = Certificates::load(connection)?;
         for webhook in webhook::all(connection)? {
@@ -105,19 +101,32 @@ impl Directory {
         let Some(webhooks) = self.tenants.get(tenant) else {
             return Vec::new();
         };
-        let mut found: Vec<i64> = webhooks.all.iter().copied().collect();
-        found.extend(webhooks.exact.get(event_type).into_iter().flatten());
-        if !webhooks.below.is_empty() {
-            let text = event_type.as_str();
-            for (dot, _) in text.match_indices('.') {
-                let above: Option<EventType> = text[..dot].parse().ok();
-                let wanted = above.and_then(|above| webhooks.below.get(&above));
-                found.extend(wanted.into_iter().flatten());
-            }
-        }
-        found.sort_unstable();
-        found.dedup();
+        let found = webhooks.subscribed(event_type);
         found.iter().filter_map(|seq| self.by_seq.get(seq).cloned()).collect()
+    }
+
+    /// Whether a tenant is being deleted.
+    pub fn is_leaving(&self, tenant: &Tenant) -> bool {
+        self.leaving.contains(tenant)
+    }
+
+    /// Iterates over the tenants that are being deleted, in no particular order.
+    pub fn leaving(&self) -> impl Iterator<Item = &Tenant> {
+        self.leaving.iter()
+    }
+
+    /// Returns the webhooks of a tenant, without those of contacts, in no particular order.
+    pub(super) fn of_tenant(&self, tenant: &Tenant) -> Vec<i64> {
+        self.tenants.get(tenant).map_or_else(Vec::new, TenantWebhooks::all_subscribed)
+    }
+
+    pub(super) fn used_seq(&self, table: Numbered) -> Option<i64> {
+        self.used_seqs.get(&table).copied()
+    }
+
+    /// Notes a number that is not assigned again. One too many, of a job that is rolled back, does no harm.
+    pub(super) fn set_used_seq(&mut self, table: Numbered, seq: i64) {
+        self.used_seqs.insert(table, seq);
     }
 
     /// Returns the number of a tenant's webhooks, without those of contacts.
@@ -305,6 +314,12 @@ impl Directory {
         match change {
             Change::Webhook(webhook) => self.put(Arc::clone(webhook)),
             Change::WebhookGone { webhook_seq } => self.remove(*webhook_seq),
+            Change::TenantDeletion { tenant, is_over: false } => {
+                self.leaving.insert(tenant.clone());
+            }
+            Change::TenantDeletion { tenant, is_over: true } => {
+                self.leaving.remove(tenant);
+            }
             _ => {}
         }
     }
@@ -314,16 +329,7 @@ impl Directory {
             self.unsubscribe(&before);
         }
         let tenant = self.tenants.entry(webhook.tenant.clone()).or_default();
-        tenant.count += 1;
-        tenant.of_contacts += u32::from(webhook.contact_seq.is_some());
-        for pattern in subscriptions(&webhook) {
-            match pattern {
-                EventPattern::Exact(name) => tenant.exact.entry(name.clone()).or_default(),
-                EventPattern::Below(name) => tenant.below.entry(name.clone()).or_default(),
-                EventPattern::All => &mut tenant.all,
-            }
-            .insert(webhook.seq);
-        }
+        tenant.add(&webhook);
         let counts = || Counts { tenant: webhook.tenant.clone(), successes: 0, last_success_ms: None, queued: 0 };
         self.counts.entry(webhook.seq).or_insert_with(counts);
         self.by_seq.insert(webhook.seq, webhook);
@@ -337,26 +343,8 @@ impl Directory {
     }
 
     fn unsubscribe(&mut self, webhook: &Webhook) {
-        let Some(tenant) = self.tenants.get_mut(&webhook.tenant) else {
-            return;
-        };
-        tenant.count -= 1;
-        tenant.of_contacts -= u32::from(webhook.contact_seq.is_some());
-        for pattern in subscriptions(webhook) {
-            let (names, name) = match pattern {
-                EventPattern::Exact(name) => (&mut tenant.exact, name),
-                EventPattern::Below(name) => (&mut tenant.below, name),
-                EventPattern::All => {
-                    tenant.all.remove(&webhook.seq);
-                    continue;
-                }
-            };
-            if let Some(seqs) = names.get_mut(name) {
-                seqs.remove(&webhook.seq);
-                if seqs.is_empty() {
-                    names.remove(name);
-                }
-            }
+        if let Some(tenant) = self.tenants.get_mut(&webhook.tenant) {
+            tenant.remove(webhook);
         }
     }
 
@@ -374,11 +362,6 @@ impl Directory {
             self.tenants.remove(&tenant);
         }
     }
-}
-
-/// Patterns by which a webhook is found. Messages to contacts are addressed to theirs.
-fn subscriptions(webhook: &Webhook) -> &[EventPattern] {
-    if webhook.contact_seq.is_some() { &[] } else { &webhook.events }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row, named_params};
 use super::error::{Result, StoreError};
 use super::group::WriteTx;
 use super::sql::{self, read_row, row_params};
+use super::used_seq::{self, Numbered};
 use super::{damage, index_scan, topic};
 use crate::domain::event::{Event, EventId, EventType, Tenant};
 use crate::domain::time::Millis;
@@ -43,11 +44,11 @@ pub fn insert(tx: &mut WriteTx<'_>, event: &Event) -> Result<i64> {
     let topic_seq = if event.test { None } else { Some(topic::seq_of(tx, &event.tenant, &event.event_type)?) };
     sql::run(
         tx.connection(),
-        "INSERT INTO event (id, tenant, type, created_ms, received_ms, test, checksum, data, previous_data, topic_seq)
-         VALUES (:id, :tenant, :type, :created_ms, :received_ms, :test, :checksum, :data, :previous_data, :topic_seq)",
+        "INSERT INTO event (seq, id, tenant, type, created_ms, received_ms, test, checksum, data, previous_data, topic_seq)
+         VALUES (:seq, :id, :tenant, :type, :created_ms, :received_ms, :test, :checksum, :data, :previous_data, :topic_seq)",
         row_params!(event {
             id, tenant, created_ms, received_ms, test, data, previous_data;
-            type: event.event_type, checksum: event.checksum(), topic_seq: topic_seq,
+            seq: used_seq::next(tx, Numbered::Event)?, type: event.event_type, checksum: event.checksum(), topic_seq: topic_seq,
         }),
     )?;
     if !event.test {

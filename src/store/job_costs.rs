@@ -8,10 +8,12 @@ use rusqlite::Connection;
 use super::delivery::{self, LeftOut, Order, ahead};
 use super::directory::Directory;
 use super::error::Result;
+use super::tenant::deletion;
 use super::{
     WriteTx, answer, body_format, fixtures, idempotency, incident, message, migrate, retention, stats, sweep, telling,
     webhook,
 };
+use crate::domain::event::Tenant;
 use crate::domain::retention::Retention;
 use crate::domain::time::{DAY, Millis};
 
@@ -52,9 +54,16 @@ const JOBS: &[(&str, Job)] = &[
     ("retention of topics", |tx| retention::delete_topics(tx, 0).map(drop)),
     ("retention of templates", |tx| body_format::empty_unused(tx, 0).map(drop)),
     ("retention of webhooks", |tx| retention::delete_webhooks(tx, Retention::default().cutoffs(NOW), 0).map(drop)),
+    ("the begin of the deletion of a tenant", |tx| deletion::begin(tx, &tenant("acme"), "", (0, 0)).map(drop)),
+    ("deletion of a tenant's deliveries", |tx| deletion::history(tx, &tenant("acme"))),
+    ("deletion of a tenant's webhooks", |tx| deletion::history(tx, &tenant("gone"))),
     ("the next deliveries of a lane", |tx| read_lane(tx, Order::Due)),
     ("the next deliveries of an ordered lane", |tx| read_lane(tx, Order::Sequence)),
 ];
+
+fn tenant(name: &str) -> Tenant {
+    name.parse().unwrap()
+}
 
 fn read_lane(tx: &mut WriteTx<'_>, order: Order) -> Result<()> {
     delivery::due(tx.connection(), 1, order, NOW, 64, usize::MAX, &LeftOut::default()).map(drop)

@@ -11,6 +11,7 @@ use rusqlite::{Connection, named_params};
 use super::error::Result;
 use super::sql::{self, read_row};
 use super::sql_types::Json;
+use super::used_seq::{self, Numbered};
 use super::{WriteTx, contact, delivery, event};
 use crate::domain::contact::{Channel, Contact, EmailAddress, Topic};
 use crate::domain::delivery::{Cause, DeliveryStatus};
@@ -48,11 +49,11 @@ pub fn insert(tx: &mut WriteTx<'_>, contact: &Contact, message: NewMessage) -> R
     };
     sql::run(
         tx.connection(),
-        "INSERT INTO message (contact_seq, tenant, contact_name, channel, topic, subject, text, created_ms, due_ms,
+        "INSERT INTO message (seq, contact_seq, tenant, contact_name, channel, topic, subject, text, created_ms, due_ms,
              delivery_seq)
-         VALUES (:contact, :tenant, :name, :channel, :topic, :subject, :text, :now, :due, :delivery)",
+         VALUES (:seq, :contact, :tenant, :name, :channel, :topic, :subject, :text, :now, :due, :delivery)",
         named_params! {
-            ":contact": contact.seq, ":tenant": contact.tenant, ":name": contact.name, ":channel": channel,
+            ":seq": used_seq::next(tx, Numbered::Message)?, ":contact": contact.seq, ":tenant": contact.tenant, ":name": contact.name, ":channel": channel,
             ":topic": message.topic.into_str(), ":subject": message.subject, ":text": message.text, ":now": now,
             ":due": due_ms, ":delivery": delivery_seq,
         },

@@ -33,6 +33,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0017_external_id.sql"),
     include_str!("migrations/0018_answer_and_erasure.sql"),
     include_str!("migrations/0019_pause.sql"),
+    include_str!("migrations/0020_tenant_deletion.sql"),
 ];
 
 pub(super) const CURRENT: i64 = STEPS.len() as i64;

@@ -68,7 +68,7 @@ fn of_webhook(webhook: &Webhook) -> Value {
     json!({"id": id.to_string(), "tenant": tenant.as_str(), "name": webhook.name(), "host": webhook.url.host_key()})
 }
 
-fn incident_id(tx: &WriteTx<'_>, seq: i64) -> Result<Option<String>> {
+pub(super) fn incident_id(tx: &WriteTx<'_>, seq: i64) -> Result<Option<String>> {
     let query = "SELECT id FROM incident WHERE seq = :seq";
     let id = sql::first(tx.connection(), query, named_params! {":seq": seq}, |row| row.get::<_, IncidentId>("id"))?;
     Ok(id.map(|id| id.to_string()))
@@ -95,6 +95,8 @@ pub(super) fn machine(tx: &mut WriteTx<'_>, fault: MachineFault, is_fault: bool,
         (MachineFault::Disk, false) => "hookpost.disk.recovered",
         (MachineFault::Clock, true) => "hookpost.clock.wrong",
         (MachineFault::Clock, false) => "hookpost.clock.recovered",
+        (MachineFault::Backup, true) => "hookpost.backup.failed",
+        (MachineFault::Backup, false) => "hookpost.backup.recovered",
     };
     if is_wanted(tx, name) { store(tx, name, &json!({"message": text})) } else { Ok(()) }
 }

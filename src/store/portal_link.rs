@@ -44,9 +44,10 @@ pub struct ListedLink {
     pub seen_ms: Option<Millis>,
 }
 
-/// Returns the unused link with this hash, unless it or its key has ended.
+/// Returns the unused link with this hash, unless it or its key has ended or its tenant is being deleted.
 pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<PortalLink>> {
     let query = "SELECT * FROM portal_link WHERE hash = :hash AND ends_ms > :now
+                 AND NOT EXISTS (SELECT 1 FROM tenant_deletion WHERE tenant_deletion.tenant = portal_link.tenant)
                  AND EXISTS (SELECT 1 FROM api_key WHERE api_key.seq = api_key_seq AND revoked_ms IS NULL
                              AND (api_key.ends_ms IS NULL OR api_key.ends_ms > :now))";
     sql::first(connection, query, named_params! {":hash": hash, ":now": now}, from_row)

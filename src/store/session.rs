@@ -91,14 +91,15 @@ impl NewSession<'_> {
     }
 }
 
-/// Returns the session with this hash, unless it has expired. A portal session ends with the API key of its link, or when the
-/// user who opened it may change nothing any more.
+/// Returns the session with this hash, unless it has expired. A portal session ends with the API key of its link, when the
+/// user who opened it may change nothing any more, or when its tenant is being deleted.
 pub fn by_hash(connection: &Connection, hash: &[u8; 32], now: Millis) -> Result<Option<Session>> {
     let query = "SELECT user_seq, session.tenant, session.ends_ms, seen_ms, by_proxy, confirmed_until_ms, subject,
                      opener.name AS operator
                  FROM session LEFT JOIN portal_link ON portal_link.seq = portal_link_seq
                  LEFT JOIN user opener ON opener.seq = opened_by_seq AND opener.role <> 'viewer'
                  WHERE session.hash = :hash AND session.ends_ms > :now AND seen_ms > :idle_since
+                 AND NOT EXISTS (SELECT 1 FROM tenant_deletion WHERE tenant_deletion.tenant = session.tenant)
                  AND (user_seq IS NOT NULL OR opener.seq IS NOT NULL
                       OR EXISTS (SELECT 1 FROM api_key WHERE api_key.seq = api_key_seq AND revoked_ms IS NULL
                                  AND (api_key.ends_ms IS NULL OR api_key.ends_ms > :now)))";

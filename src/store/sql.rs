@@ -65,6 +65,11 @@ pub(super) fn change(connection: &Connection, sql: &str, params: impl Params) ->
     Ok(connection.prepare_cached(sql)?.execute(params)?)
 }
 
+/// Has SQLite overwrite what it frees from now on, or no longer.
+pub(super) fn overwrite(connection: &Connection, on: bool) -> Result<()> {
+    Ok(connection.pragma_update_and_check(None, "secure_delete", on, |_| Ok(()))?)
+}
+
 /// Builds a struct from a row, with fields named like their columns. Other fields follow after `;`, with their values.
 macro_rules! read_row {
     ($row:ident, $type:ident { $($column:ident),+ $(,)? $(; $($field:ident $(: $value:expr)?),+ $(,)?)? }) => {

@@ -41,25 +41,6 @@ pub fn types(connection: &Connection, tenant: Option<&Tenant>, limit: u32) -> Re
     sql::all(connection, query, named_params! {":tenant": tenant, ":limit": limit}, |row| row.get("type"))
 }
 
-/// Returns up to `limit` tenants with webhooks or published events, in alphabetical order after `after`. Seeks the next
-/// name each time, so the cost does not grow with the rows of a tenant.
-pub fn tenants(connection: &Connection, after: &str, limit: u32) -> Result<Vec<Tenant>> {
-    let query = "WITH RECURSIVE
-             published (name) AS (
-                 SELECT (SELECT min(tenant) FROM topic WHERE tenant > :after)
-                 UNION ALL
-                 SELECT (SELECT min(tenant) FROM topic WHERE tenant > published.name) FROM published
-                 WHERE published.name IS NOT NULL LIMIT :limit),
-             subscribed (name) AS (
-                 SELECT (SELECT min(tenant) FROM webhook WHERE tenant > :after)
-                 UNION ALL
-                 SELECT (SELECT min(tenant) FROM webhook WHERE tenant > subscribed.name) FROM subscribed
-                 WHERE subscribed.name IS NOT NULL LIMIT :limit)
-         SELECT name FROM published WHERE name IS NOT NULL
-         UNION SELECT name FROM subscribed WHERE name IS NOT NULL ORDER BY name LIMIT :limit";
-    sql::all(connection, query, named_params! {":after": after, ":limit": limit}, |row| row.get("name"))
-}
-
 /// Whether some patterns leave types out.
 pub(super) fn is_narrow(types: &[EventPattern]) -> bool {
     !types.is_empty() && !types.contains(&EventPattern::All)

@@ -17,6 +17,7 @@ use super::index_scan::{self, List, Source};
 use super::page::{Cursor, Filter, Page, PageRequest, Total};
 use super::search::{self, TextSearch};
 use super::sql::{self, read_row};
+use super::used_seq::{self, Numbered};
 use super::{Change, WriteTx, incident};
 use crate::domain;
 use crate::domain::event::{EventType, Tenant};
@@ -332,13 +333,21 @@ pub fn retrying(connection: &Connection) -> Result<HashSet<i64>> {
 
 /// Stores a new webhook and assigns its `seq`.
 pub fn insert(tx: &mut WriteTx<'_>, mut webhook: Webhook) -> Result<Arc<Webhook>> {
-    webhook.seq = insert_row(tx.connection(), &webhook)?;
+    let next = used_seq::next(tx, Numbered::Webhook)?;
+    webhook.seq = insert_numbered(tx.connection(), next, &webhook)?;
     Ok(changed(tx, webhook))
 }
 
-/// Inserts the row of a webhook, for tests too. Returns its `seq`.
+/// Inserts the row of a webhook, for tests. Returns its `seq`.
 pub fn insert_row(connection: &Connection, webhook: &Webhook) -> Result<i64> {
-    let (names, values) = columns(webhook);
+    insert_numbered(connection, None, webhook)
+}
+
+/// Inserts the row of a webhook with this number, or the next one. Returns the number.
+fn insert_numbered(connection: &Connection, seq: Option<i64>, webhook: &Webhook) -> Result<i64> {
+    let (mut names, mut values) = columns(webhook);
+    names.push("seq");
+    values.push(Box::new(seq));
     let statement = format!("INSERT INTO webhook ({}) VALUES ({})", names.join(", "), places(&names).join(", "));
     sql::run(connection, &statement, params_from_iter(values))?;
     Ok(connection.last_insert_rowid())

@@ -57,6 +57,8 @@ pub fn words(action: AuditAction) -> &'static str {
         AuditAction::PortalLinkMade => "created a portal link for the tenant",
         AuditAction::PortalLinkEnded => "ended portal links and sessions of the tenant",
         AuditAction::PortalOpened => "opened the portal as the tenant",
+        AuditAction::TenantDeletionBegun => "began to delete the tenant",
+        AuditAction::TenantDeleted => "deleted the tenant",
         AuditAction::TargetAllowed => "allowed the target",
         AuditAction::TargetRemoved => "removed the allowed target",
         AuditAction::DeliveriesPaused => "paused all deliveries",

@@ -5,6 +5,7 @@ mod blocks;
 mod commands;
 mod facts;
 mod outbox;
+mod proxies;
 mod publishers;
 mod receivers;
 mod settings;

@@ -3,6 +3,7 @@
 use super::{ContactInFull, error_in_webhook, require_mailer};
 use crate::actions::audit::AuditEntry;
 use crate::actions::reserved::require_unreserved;
+use crate::actions::tenants::require_staying;
 use crate::actions::webhook::create::require_profile;
 use crate::actions::{ActionError, Actions, Caller, Result, collect, lookup};
 use crate::domain::Invalid;
@@ -58,6 +59,9 @@ impl Actions {
         let stored = self
             .store
             .write(move |tx| -> Result<_> {
+                if let Some(tenant) = &new.tenant {
+                    require_staying(tx, tenant)?;
+                }
                 require_place(tx, new.tenant.as_ref())?;
                 if let Some(webhook) = &webhook {
                     require_profile(tx, &webhook.profile)?;

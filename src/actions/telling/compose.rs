@@ -82,14 +82,20 @@ pub(super) fn compose(
             plain("hookpost.certificate.ending", words::certificates(&named, total), "warning", true, &key, "/webhooks")
         }
         Notice::Disk { is_low, edge_seq } => {
-            let words = words::machine(true, *is_low, table::text_of(connection, *edge_seq)?);
+            let words = words::machine(topic, *is_low, table::text_of(connection, *edge_seq)?);
             let event_type = if *is_low { "hookpost.disk.low" } else { "hookpost.disk.recovered" };
             plain(event_type, words, if *is_low { "critical" } else { "info" }, *is_low, "disk", "/settings/data")
         }
         Notice::Clock { is_wrong, edge_seq } => {
-            let words = words::machine(false, *is_wrong, table::text_of(connection, *edge_seq)?);
+            let words = words::machine(topic, *is_wrong, table::text_of(connection, *edge_seq)?);
             let event_type = if *is_wrong { "hookpost.clock.wrong" } else { "hookpost.clock.recovered" };
             plain(event_type, words, if *is_wrong { "warning" } else { "info" }, *is_wrong, "clock", "/")
+        }
+        Notice::Backup { is_failed, edge_seq } => {
+            let words = words::machine(topic, *is_failed, table::text_of(connection, *edge_seq)?);
+            let event_type = if *is_failed { "hookpost.backup.failed" } else { "hookpost.backup.recovered" };
+            let severity = if *is_failed { "error" } else { "info" };
+            plain(event_type, words, severity, *is_failed, "backup", "/settings/data")
         }
         Notice::FailingContacts(seqs) => {
             let mut named = Vec::new();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::actions::audit::AuditEntry;
 use crate::actions::tenant_limits::require_place;
+use crate::actions::tenants::require_staying;
 use crate::actions::unchanged::Unchanged;
 use crate::actions::webhook::put::{KnownBy, require_free};
 use crate::actions::{ActionError, Actions, Caller, Result, collect, lookup};
@@ -67,6 +68,7 @@ impl Actions {
             .store
             .write(move |tx| -> Result<_> {
                 unchanged.require(None)?;
+                require_staying(tx, &webhook.tenant)?;
                 require_free(tx.connection(), &webhook)?;
                 if let Some(by_url) = by_url
                     && webhook::by_settings(tx.connection(), &webhook.tenant, webhook.url.as_str())?.is_some()

@@ -1,4 +1,4 @@
-//! The thread for rare work: outcomes that could not be stored, pending sweeps, outdated rows.
+//! The thread for rare work: outcomes that could not be stored, pending sweeps, deletions of tenants, outdated rows.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -9,6 +9,7 @@ use super::state::State;
 use crate::domain::clock_jumps::ClockJumps;
 use crate::domain::time::{MINUTE, Millis, SECOND};
 use crate::store::delivery::ahead;
+use crate::store::tenant::deletion::{self, Left};
 use crate::store::{
     StoreError, WriteTx, answer, damage, idempotency, incident, pause, retention, stats, sweep, webhook,
 };
@@ -22,6 +23,8 @@ const TENDING: Millis = 10 * SECOND;
 const LONGEST_REST: Duration = Duration::from_millis(200);
 /// Webhooks with unfinished sweeps per read.
 const LISTED: usize = 1_000;
+/// Tenants whose deletion takes turns.
+const TURNS: usize = 100;
 
 pub(super) fn run(shared: &Arc<Shared>) {
     let mut cleaned_ms = shared.clock.now_ms();
@@ -56,6 +59,9 @@ pub(super) fn run(shared: &Arc<Shared>) {
         }
         if let Err(error) = sweep_on(shared, &mut positions) {
             log::error!("a sweep stopped and will go on in a moment: {error}");
+        }
+        if let Err(error) = delete_tenants(shared) {
+            log::error!("the deletion of a tenant stopped and will go on in a moment: {error}");
         }
         let reading = shared.clock.reading();
         jumps.observe(reading);
@@ -190,11 +196,41 @@ fn sweep_on(shared: &Arc<Shared>, positions: &mut HashMap<i64, i64>) -> Result<(
     Ok(())
 }
 
+/// Deletes tenants, which take turns, for about the time of a pause.
+fn delete_tenants(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    let begin = Instant::now();
+    while begin.elapsed() < PAUSE {
+        let tenants = shared.store.read_for_delivery(deletion::running)?;
+        let mut goes_on = false;
+        for tenant in tenants.into_iter().take(TURNS) {
+            let begin = Instant::now();
+            let step = shared.store.write(move |tx| -> Result<_, StoreError> { deletion::step(tx, &tenant) });
+            goes_on |= step.wait()? == Left::Rows;
+            if !rest_longer(shared, begin) {
+                return Ok(());
+            }
+        }
+        if !goes_on {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Rests after a step that began at this time, which leaves most of the writer's time to other jobs. Returns `false` if
 /// the engine stops.
 fn rest(shared: &Arc<Shared>, begin: Instant) -> bool {
+    rest_for(shared, begin.elapsed() * 2)
+}
+
+/// Like [`rest`], as long as retention rests.
+fn rest_longer(shared: &Arc<Shared>, begin: Instant) -> bool {
+    rest_for(shared, begin.elapsed() * 4)
+}
+
+fn rest_for(shared: &Arc<Shared>, rest: Duration) -> bool {
     let state = shared.lock();
-    let rest = (begin.elapsed() * 2).min(LONGEST_REST);
+    let rest = rest.min(LONGEST_REST);
     let stopping = |state: &mut State| !state.stopping;
     let waited = shared.maintenance.wait_timeout_while(state, rest, stopping);
     !waited.unwrap_or_else(PoisonError::into_inner).0.stopping

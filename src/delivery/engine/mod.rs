@@ -124,8 +124,10 @@ impl Engine {
         let engine = self.clone();
         // Runs in the writer, so that no webhook created meanwhile is missed or loaded twice.
         let load = self.0.store.write(move |tx| -> Result<(), StoreError> {
+            let now = engine.0.clock.now_ms();
             let is_paused = pause::current(tx.connection())?.is_some();
-            engine.0.lock().set_paused(is_paused, engine.0.clock.now_ms());
+            engine.0.lock().set_paused(is_paused, now);
+            tx.directory().leaving().for_each(|tenant| engine.0.lock().leave(tenant.clone(), now));
             let retrying = webhook::retrying(tx.connection())?;
             let mut webhooks: Vec<_> = tx.directory().iter().collect();
             // The oldest go first, so that two starts with the same file do the same.
@@ -230,8 +232,11 @@ impl Observer for Engine {
         let now = self.0.clock.now_ms();
         // Outside the lock, since preparing the keys of an endpoint takes time.
         for change in &changes {
-            if let Change::Webhook(webhook) = change {
-                self.put(webhook, false);
+            match change {
+                Change::Webhook(webhook) => self.put(webhook, false),
+                Change::TenantDeletion { tenant, is_over: false } => self.0.lock().leave(tenant.clone(), now),
+                Change::TenantDeletion { tenant, is_over: true } => self.0.lock().end_leaving(tenant),
+                _ => {}
             }
         }
         let mut state = self.0.lock();

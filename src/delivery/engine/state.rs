@@ -1,7 +1,9 @@
 //! All lanes, and the choice of the next one to send. Pure bookkeeping under the engine's only lock.
 
+mod withheld;
+
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use super::lane::{Hint, Lane, Readiness};
 use super::turns::{Limits, Turns};
 use crate::delivery::endpoint::Endpoint;
 use crate::domain::attempt::ErrorCode;
+use crate::domain::event::Tenant;
 use crate::domain::time::Millis;
 use crate::store::Change;
 
@@ -36,6 +39,8 @@ struct Host {
 /// State of the engine; all of it can be rebuilt from the table.
 pub(super) struct State {
     lanes: HashMap<i64, Lane>,
+    /// Tenants that are being deleted, which have no lanes.
+    leaving: HashSet<Tenant>,
     turns: Turns,
     flights: Flights,
     /// Lanes that need a read of the table.
@@ -74,6 +79,7 @@ impl State {
     pub(super) fn new(workers: usize) -> State {
         State {
             lanes: HashMap::new(),
+            leaving: HashSet::new(),
             turns: Turns::new(Limits::of(workers)),
             flights: Flights::default(),
             reads: VecDeque::new(),
@@ -95,6 +101,9 @@ impl State {
 
     /// Adds or changes a webhook.
     pub(super) fn put(&mut self, endpoint: Arc<Endpoint>, is_proven: bool, now: Millis) {
+        if self.leaving.iter().any(|tenant| endpoint.webhook.is_of(tenant)) {
+            return;
+        }
         let seq = endpoint.webhook.seq;
         if let Entry::Vacant(entry) = self.lanes.entry(seq) {
             entry.insert(Lane::new(endpoint, is_proven));
@@ -125,25 +134,15 @@ impl State {
             Change::Reread { webhook_seq } => self.with(webhook_seq, now, Lane::reread),
             Change::WebhookGone { webhook_seq } => self.with(webhook_seq, now, Lane::close),
             Change::Paused(paused) => self.set_paused(paused, now),
-            // `Engine::committed` handles webhooks before it takes the lock.
+            // `Engine::committed` handles webhooks and deletions of tenants before, in their order.
             Change::Webhook(_)
+            | Change::TenantDeletion { .. }
             | Change::Profile(_)
             | Change::ProfileGone { .. }
             | Change::EventType { .. }
             | Change::AllowedTargets(_)
             | Change::Incident { .. } => {}
         }
-    }
-
-    /// Pauses or resumes all lanes but those of contacts. Requests in flight end as they would.
-    pub(super) fn set_paused(&mut self, paused: bool, now: Millis) {
-        self.paused = paused;
-        let seqs: Vec<i64> = self.lanes.keys().copied().collect();
-        seqs.into_iter().for_each(|seq| self.settle(seq, now));
-    }
-
-    pub(super) fn is_paused(&self) -> bool {
-        self.paused
     }
 
     /// Notes that the scheduler is at work.

@@ -59,6 +59,7 @@ fn describe_create(call: &mut Call<'_>) {
     call.operation("Keys and backups", "create_api_key", "Create an API key")
         .description("Only this response contains the key: `hookpost_`, 32 random characters of `0-9A-Za-z`, and 6 that are their CRC-32 in base 62 (digits, then upper-case, then lower-case letters, most significant first). Secret scanners find keys with `hookpost_[0-9A-Za-z]{38}` and can verify the checksum.")
         .scope(Scope::Admin)
+        .stores_for_tenant()
         .request_body::<KeyBody>(r#"{"name": "shop", "scope": "publish"}"#)
         .response::<KeyView>(201, "The new key.", EXAMPLE)
         .links(201, "/id", &["show_api_key", "revoke_api_key"])

@@ -49,6 +49,7 @@ fn describe_create(call: &mut Call<'_>) {
     call.operation("Events", "publish_batch", "Publish a batch of events")
         .description("1 to 1,000 events, as a JSON array, or one per line with `Content-Type: application/x-ndjson`. All events are stored in one commit, or none is. An error names the invalid event by its index, counted from 0: `[3].type`. Lines of the export of dead letters are taken as they are, and so are events of `GET /v1/events`: an event that is still stored is a `duplicate`, whose deliveries can be retried, and another is published under its id. An `Idempotency-Key` applies to the whole batch, within the tenant of its first event.")
         .scope(Scope::Publish)
+        .stores_for_tenant()
         .header_parameter::<schema::IdempotencyKey>("Idempotency-Key", "Makes the call safe to retry for 24 hours.")
         .request_body::<BatchOfEvents<'_>>(&format!("[{EXAMPLE}]"))
         .request_ndjson()

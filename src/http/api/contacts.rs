@@ -67,6 +67,7 @@ fn describe_create(call: &mut Call<'_>) {
     call.operation("Contacts", "create_contact", "Create a contact")
         .description("Give either `email` or `webhook`. Only this response contains the secret of a webhook. A contact with a tenant belongs to that tenant. The address of such a contact gets a link to confirm it, and no messages until then.")
         .scope(Scope::Admin)
+        .stores_for_tenant()
         .waits_for_receiver()
         .request_body::<NewContact>(r#"{"name": "On call", "webhook": {"url": "https://hooks.slack.com/services/T0/B0/x", "profile": "slack"}}"#)
         .response::<ContactView>(201, "The contact.", &example_with_secret())

@@ -68,6 +68,7 @@ fn describe_create(call: &mut Call<'_>) {
     call.operation("Events", "publish_event", "Publish an event")
         .description("Delivers the event to every webhook of its tenant that subscribes to its type. The response follows once the event is on disk; it is then delivered at least once, or becomes a dead letter. A repeated request returns the first receipt with `duplicate`.")
         .scope(Scope::Publish)
+        .stores_for_tenant()
         .header_parameter::<IdempotencyKey>("Idempotency-Key", "Makes the call safe to retry for 24 hours.")
         .request_body::<EventBody<'_>>(EXAMPLE)
         .response::<ReceiptView>(202, "The event is on disk.", r#"{"id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H", "duplicate": false,

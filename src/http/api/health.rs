@@ -124,6 +124,8 @@ fn snapshot(app: &App) -> Result<Snapshot, StoreError> {
             waiting_mails: message::count_waiting(connection)?,
             is_delivering: actions.is_delivering(),
             is_paused: actions.engine.is_paused(),
+            is_backup_failing: actions.backups.fault(now).is_some(),
+            last_backup_ms: actions.backups.newest_ms().unwrap_or_default(),
             oldest_waiting: Duration::from_millis(age_ms.max(0) as u64),
             workers,
             busy_workers,

@@ -33,6 +33,7 @@ fn describe_open(call: &mut Call<'_>) {
             "Returns the inbox if it is open already. Webhooks may target it whatever addresses the server allows.",
         )
         .scope(Scope::Admin)
+        .stores_for_tenant()
         .query_parameters::<InboxQuery>()
         .response::<InboxView>(200, "The inbox.", EXAMPLE)
         .errors(422, &["invalid_tenant"]);

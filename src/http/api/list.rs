@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::openapi::schema::{Cursor, Limit, Time};
+use super::openapi::schema::{Cursor, Limit, NameCursor, Time};
 use super::{ApiError, ApiResult, App, Caller, Invalid, respond, respond_in};
 use crate::domain::needle::Needle;
 use crate::domain::time::{Millis, parse_rfc3339};
@@ -54,6 +54,20 @@ impl ListId {
     pub(super) fn cursor(self, cursor: page::Cursor) -> Cursor {
         let bytes = [cursor.seq().to_be_bytes().as_slice(), &self.0.to_be_bytes()].concat();
         URL_SAFE_NO_PAD.encode(bytes).into()
+    }
+
+    /// Returns the text form of a cursor of this list, if it goes by name.
+    pub(super) fn cursor_after(self, name: &str) -> NameCursor {
+        URL_SAFE_NO_PAD.encode([name.as_bytes(), &self.0.to_be_bytes()].concat()).into()
+    }
+
+    /// Parses the text form of a cursor of this list, if it goes by name. Returns the name.
+    pub(super) fn parse_name(self, text: &str) -> Result<String, ApiError> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+        let name = bytes.strip_suffix(&self.0.to_be_bytes()).and_then(|name| std::str::from_utf8(name).ok());
+        let message = "This cursor does not belong to this list and its filters. Use a next_cursor of a response with the parameters of its request, or omit it for the first page.";
+        let name = name.ok_or_else(|| ApiError::invalid("invalid_cursor", message).in_field("cursor"))?;
+        Ok(name.to_owned())
     }
 
     /// Parses the text form of a cursor of this list. Returns its number.

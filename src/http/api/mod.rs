@@ -27,6 +27,7 @@ mod search;
 mod secrets;
 mod stats;
 mod table;
+mod tenants;
 mod test_events;
 mod webhooks;
 
@@ -161,6 +162,7 @@ fn table() -> Table {
         profiles::routes,
         api_keys::routes,
         portal_links::routes,
+        tenants::routes,
         inbox::routes,
         audit::routes,
         api_keys::backup_routes,

@@ -51,6 +51,7 @@ fn describe_create(call: &mut Call<'_>) {
     call.operation("Keys and backups", "create_portal_link", "Create a portal link")
         .description("The link works once and opens the pages of its tenant for a session of up to 24 hours, which also ends after 12 hours without use. Previewing the link does not use it up: the page has a button that does. A tenant has at most 1,000 links and sessions; beyond that, the oldest one ends.")
         .scope(Scope::Admin)
+        .stores_for_tenant()
         .request_body::<LinkBody>(r#"{"tenant": "acme", "subject": "jo@acme.example", "expires_s": 600, "session_s": 3600}"#)
         .response::<NewLinkView>(201, "The link. It won't be shown again.", EXAMPLE)
         .links(201, "/id", &["show_portal_link", "end_portal_link"])

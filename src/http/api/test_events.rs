@@ -24,6 +24,7 @@ fn describe_by_id(call: &mut Call<'_>) {
     call.operation("Tests", "test_webhook", "Send a test")
         .description("Sends a real delivery, marked as a test, immediately and once, whatever the state of the webhook. The response follows when the endpoint responds or times out.")
         .scope(Scope::Admin)
+        .stores_for_tenant()
         .waits_for_receiver()
         .path_parameter::<schema::WebhookId>("id")
         .request_body::<TestBody>(r#"{"event_type": "content.published", "data": {"id": 7}}"#)
@@ -36,6 +37,7 @@ fn describe_by_body(call: &mut Call<'_>) {
     call.operation("Tests", "test_by_body", "Send a test to one webhook or to all subscribed ones")
         .description("With `webhook_id`, sends a test to that webhook. With `event`, sends a test to every webhook of the tenant that subscribes to this type, if there are up to 64; the other fields become its data.")
         .scope(Scope::Admin)
+        .stores_for_tenant()
         .waits_for_receiver()
         .request_body::<TestForms>(r#"{"event": "content.published", "id": 7}"#)
         .response::<Tested>(200, "The deliveries with their attempts, successful or not.", r#"{"data": [],
@@ -49,6 +51,7 @@ fn describe_by_type(call: &mut Call<'_>) {
     call.operation("Tests", "test_event_type", "Send a test to all webhooks that subscribe to an event type")
         .description("Sends a real delivery, marked as a test, to every webhook of the tenant that subscribes to the type, if there are up to 64. Without `data`, the test has the example of the type, else the data of the tenant's newest event of the type, else the example of each webhook's profile.")
         .scope(Scope::Admin)
+        .stores_for_tenant()
         .waits_for_receiver()
         .path_parameter::<schema::EventTypeName>("name")
         .query_parameters::<TestQuery>()

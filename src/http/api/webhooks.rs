@@ -107,6 +107,7 @@ fn describe_creation(call: &mut Call<'_>) {
         "Only this response contains the secret. If the profile has a challenge, it runs before the response. `similar` names other webhooks with the same URL and event types: this one may have been created twice.",
     )
     .scope(Scope::Admin)
+    .stores_for_tenant()
     .waits_for_receiver()
     .request_body::<NewWebhook>(r#"{"url": "https://hooks.example/orders", "events": ["content.*"]}"#)
     .response::<CreatedView>(201, "The webhook with its secret.", &format!("{EXAMPLE}, {SECRETS}, \"similar\": []}}"))

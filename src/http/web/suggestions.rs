@@ -3,7 +3,7 @@
 use crate::domain::event::{EventType, Tenant};
 use crate::http::web::{Connection, Session};
 use crate::store::webhook::{self, Label};
-use crate::store::{StoreError, event_type, topic};
+use crate::store::{StoreError, event_type, tenant};
 
 /// Suggestions of each kind at most.
 const MOST: u32 = 100;
@@ -26,7 +26,7 @@ impl Suggestions {
         Ok(Suggestions {
             webhooks: webhook::newest_labels(db, session.tenant(), MOST)?,
             types: event_type::names(db, session.tenant(), "", MOST)?,
-            tenants: if session.tenant().is_none() { topic::tenants(db, "", MOST)? } else { Vec::new() },
+            tenants: if session.tenant().is_none() { tenant::names(db, "", MOST)? } else { Vec::new() },
         })
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::id::DeliveryId;
 use crate::domain::time::Millis;
 use crate::store::error::Result;
 use crate::store::sql::{self, read_row, row_params};
+use crate::store::used_seq::{self, Numbered};
 use crate::store::{Change, DueDelivery, WriteTx, topic};
 
 /// State of a delivery's current series of attempts, by which the next step is decided.
@@ -42,11 +43,12 @@ pub fn insert(
         DueDelivery { seq: 0, id, webhook_seq, event: Arc::clone(event), due_ms: now, attempt_count: 0, trigger };
     sql::run(
         tx.connection(),
-        "INSERT INTO delivery (id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, created_ms, topic_seq)
-         VALUES (:id, :event_seq, :webhook_seq, 'pending', :cause, :due_ms, :trigger, :now, :topic_seq)",
+        "INSERT INTO delivery (seq, id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, created_ms, topic_seq)
+         VALUES (:next, :id, :event_seq, :webhook_seq, 'pending', :cause, :due_ms, :trigger, :now, :topic_seq)",
         row_params!(delivery {
             id, webhook_seq, trigger;
             event_seq: event_seq, cause: cause, due_ms: (!is_test).then_some(now), now: now, topic_seq: topic_seq,
+            next: used_seq::next(tx, Numbered::Delivery)?,
         }),
     )?;
     delivery.seq = tx.connection().last_insert_rowid();
@@ -63,10 +65,13 @@ pub fn insert(
 pub fn insert_replay(tx: &mut WriteTx<'_>, event_seq: i64, webhook_seq: i64, id: DeliveryId) -> Result<bool> {
     let inserted = sql::change(
         tx.connection(),
-        "INSERT INTO delivery (id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, created_ms, topic_seq)
-         SELECT :id, seq, :webhook_seq, 'pending', 'replay', :now, 'initial', :now, topic_seq
+        "INSERT INTO delivery (seq, id, event_seq, webhook_seq, status, cause, due_ms, next_trigger, created_ms, topic_seq)
+         SELECT :next, :id, seq, :webhook_seq, 'pending', 'replay', :now, 'initial', :now, topic_seq
          FROM event WHERE seq = :event_seq",
-        named_params! {":id": id, ":event_seq": event_seq, ":webhook_seq": webhook_seq, ":now": tx.now_ms()},
+        named_params! {
+            ":next": used_seq::next(tx, Numbered::Delivery)?, ":id": id, ":event_seq": event_seq,
+            ":webhook_seq": webhook_seq, ":now": tx.now_ms(),
+        },
     )?;
     if inserted == 0 {
         return Ok(false);

@@ -115,9 +115,8 @@ pub fn hide_if_erased(tx: &mut WriteTx<'_>, delivery_seq: i64, number: u32) -> R
 
 /// Has SQLite overwrite what a change frees.
 fn overwriting<T>(connection: &Connection, change: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-    let set = |on: bool| connection.pragma_update_and_check(None, "secure_delete", on, |_| Ok(()));
-    set(true)?;
+    sql::overwrite(connection, true)?;
     let changed = change(connection);
-    set(false)?;
+    sql::overwrite(connection, false)?;
     changed
 }

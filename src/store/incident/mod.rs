@@ -349,6 +349,8 @@ fn end(tx: &mut WriteTx<'_>, membership: &Membership, webhook_seq: i64) -> Resul
         named_params! {":now": now, ":incident": incident_seq},
     )?;
     if closed > 0 {
+        let id = operational::incident_id(tx, incident_seq)?.unwrap_or_default();
+        log::info!(incident_id = id; "an incident is closed");
         operational::publish(tx, &Fact::IncidentClosed { incident_seq })?;
     }
     tx.notify(Change::Incident { incident_seq });

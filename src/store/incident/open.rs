@@ -12,6 +12,7 @@ use crate::domain::webhook::Webhook;
 use crate::random;
 use crate::store::error::Result;
 use crate::store::operational::{self, Fact};
+use crate::store::used_seq::{self, Numbered};
 use crate::store::{Change, WriteTx, sql, telling};
 
 /// How a webhook comes into an incident.
@@ -88,7 +89,11 @@ pub(super) fn open(tx: &mut WriteTx<'_>, webhook: &Webhook, begin: &Beginning<'_
         Opening::Again => Some("was opened again"),
     };
     if let Some(word) = word {
-        log::warn!(webhook_id:% = webhook.id; "an incident of {} {word}: {}", webhook.url.host_key(), cause.text);
+        let id = operational::incident_id(tx, incident_seq)?.unwrap_or_default();
+        log::warn!(
+            incident_id = id, webhook_id:% = webhook.id;
+            "an incident of {} {word}: {}", webhook.url.host_key(), cause.text
+        );
         let is_again = opening == Opening::Again;
         operational::publish(
             tx,
@@ -158,7 +163,8 @@ fn incident_of(tx: &mut WriteTx<'_>, host: &str) -> Result<Found> {
         return Ok(Found { seq, opening: Opening::Again, was_reopened: true });
     }
     let id = IncidentId::generate(now, random::bits());
-    let statement = "INSERT INTO incident (id, host, opened_ms) VALUES (:id, :host, :now)";
-    sql::run(tx.connection(), statement, named_params! {":id": id, ":host": host, ":now": now})?;
+    let statement = "INSERT INTO incident (seq, id, host, opened_ms) VALUES (:seq, :id, :host, :now)";
+    let params = named_params! {":seq": used_seq::next(tx, Numbered::Incident)?, ":id": id, ":host": host, ":now": now};
+    sql::run(tx.connection(), statement, params)?;
     Ok(Found { seq: tx.connection().last_insert_rowid(), opening: Opening::First, was_reopened: false })
 }

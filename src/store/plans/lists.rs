@@ -118,6 +118,22 @@ pub const BOUNDED: &[(&str, &str)] = &[
     ("a USING PRIMARY KEY (delivery_seq=?)", "attempts of one delivery"),
     ("attempt USING PRIMARY KEY (delivery_seq=?)", "attempts of one delivery"),
     ("attempt USING INDEX attempt_template (body_format_seq=?)", "ends at the first"),
+    ("session USING INDEX session_tenant (tenant=?)", "LIMIT"),
+    ("portal_link USING INDEX portal_link_api_key (api_key_seq=?)", "ends at the first"),
+    ("portal_link USING INDEX portal_link_tenant (tenant>?)", "ends at the first"),
+    ("idempotency USING PRIMARY KEY (tenant=?)", "LIMIT"),
+    ("r USING INDEX inbox_request_inbox (inbox_seq=?)", "1,000 requests of an inbox"),
+    ("stats USING PRIMARY KEY (series=?)", "260 rows of a series"),
+    ("edge USING INDEX edge_webhook (webhook_seq=?)", "three days of one webhook"),
+    ("edge USING INDEX edge_contact (contact_seq=?)", "three days of one contact"),
+    ("incident_webhook USING INDEX incident_webhook_tenant (tenant=? AND incident_seq=?)", "LIMIT"),
+    ("incident_webhook USING INDEX incident_webhook_tenant (tenant=?)", "LIMIT"),
+    ("message_incident USING INDEX message_incident_message (message_seq=? AND incident_seq=?)", "one row"),
+    ("message_incident USING PRIMARY KEY (incident_seq=?)", "LIMIT"),
+    ("message USING INDEX message_tenant (tenant=?)", "LIMIT"),
+    ("event USING INDEX event_test (tenant=?)", "LIMIT"),
+    ("event USING INDEX event_topic (topic_seq=? AND rowid>?)", "LIMIT"),
+    ("delivery USING INDEX delivery_webhook (webhook_seq=? AND rowid>?)", "LIMIT"),
 ];
 
 /// Statements that read a whole table that grows, and why that is bounded.
@@ -148,6 +164,7 @@ pub const PARTS: &[(&str, &[&str])] = &[
     ("WHERE {whose} type >", &["WHERE type >", "WHERE tenant = :tenant AND type >"]),
     ("LIMIT {}", &["LIMIT 500"]),
     ("max(seq) FROM {}", &["max(seq) FROM delivery"]),
+    ("coalesce(max(seq), 0) FROM {}", &["coalesce(max(seq), 0) FROM delivery"]),
 ];
 const DELETED: &str = "FROM webhook INDEXED BY webhook_deleted WHERE deleted_ms IS NOT NULL AND";
 

@@ -46,7 +46,9 @@ mod security_txt;
 mod slow_clients;
 mod stats;
 mod targets;
+mod tenant_deletion;
 mod tenant_limits;
+mod tenant_list;
 mod tenants;
 mod test_calls;
 mod versions;
@@ -60,7 +62,7 @@ use crate::support::Hub;
 use crate::support::hub::Answer;
 
 /// Every call that requires a key: method, path with placeholders (`{w}`, `{e}`, `{d}` and `{k}` for ids), and scope.
-const CALLS: [(&str, &str, Scope); 42] = [
+const CALLS: [(&str, &str, Scope); 43] = [
     ("POST", "/v1/events", Scope::Publish),
     ("POST", "/v1/events/batch", Scope::Publish),
     ("GET", "/v1/events", Scope::Read),
@@ -94,6 +96,7 @@ const CALLS: [(&str, &str, Scope); 42] = [
     ("GET", "/api/webhooks/{w}/stats", Scope::Read),
     ("GET", "/v1/dead-letters", Scope::Read),
     ("GET", "/v1/dead-letters/export", Scope::Read),
+    ("GET", "/v1/tenants", Scope::Read),
     ("GET", "/v1/audit", Scope::Admin),
     ("GET", "/v1/audit/export", Scope::Admin),
     ("GET", "/v1/api-keys", Scope::Admin),

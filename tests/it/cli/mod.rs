@@ -13,6 +13,7 @@ mod pause;
 mod prune;
 mod reload;
 mod resources;
+mod restore;
 mod serve;
 mod settings;
 mod systemd;

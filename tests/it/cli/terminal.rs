@@ -1,9 +1,10 @@
 //! Output that appears on a terminal only. The terminal is that of `script` (util-linux).
 
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
 use crate::store::large::fill;
-use crate::support::process::{Site, run, stderr, stdout};
+use crate::support::process::{PATIENCE, Site, run, stderr, stdout, wait_until};
 
 /// Runs a command of a site on a terminal, with these variables. Returns all that the terminal shows, or `None` on a
 /// machine without `script`.
@@ -52,4 +53,34 @@ fn colors_are_used_on_a_terminal_and_not_with_no_color() {
     let empty = on_terminal(&site, &doctor, &[("NO_COLOR", "")]).unwrap();
     assert!(empty.contains("\u{1b}[31m"), "{empty:?}");
     assert!(!stdout(&run(site.command(&doctor))).contains('\u{1b}'));
+}
+
+#[test]
+fn a_server_ends_when_its_terminal_is_closed_and_not_by_sighup_alone() {
+    let (site, _) = Site::with_key();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let log = site.folder().join("log");
+    let words = format!(
+        "exec '{}' serve --db '{}' --listen {address} 2>'{}'",
+        env!("CARGO_BIN_EXE_hookpost"),
+        site.database().display(),
+        log.display()
+    );
+    let mut script = Command::new("script");
+    script.args(["-qec", &words, "/dev/null"]).env("TERM", "xterm").env_remove("NO_COLOR");
+    let Ok(mut script) = script.stdin(Stdio::piped()).stdout(Stdio::null()).spawn() else {
+        eprintln!("skipped: script cannot be run");
+        return;
+    };
+    let serves = || TcpStream::connect(address).is_ok();
+    let said = |text: &str| std::fs::read_to_string(&log).unwrap_or_default().contains(text);
+    assert!(wait_until(PATIENCE, || serves() && said("listens on")));
+    let pid = std::fs::read_to_string(site.folder().join("webhooks.db.lock")).unwrap();
+    assert!(Command::new("kill").args(["-HUP", pid.trim()]).status().unwrap().success());
+    assert!(wait_until(PATIENCE, || said("the settings were reread")));
+    assert!(serves());
+    script.kill().unwrap();
+    script.wait().unwrap();
+    assert!(wait_until(PATIENCE, || said("stopped: everything is on disk")));
+    assert!(!serves());
 }

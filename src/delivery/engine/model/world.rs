@@ -13,6 +13,7 @@ use super::Trace;
 use super::book::Book;
 use super::random::Random;
 use super::receivers::{Mood, Reply, Stub};
+use crate::actions::backups::Backups;
 use crate::actions::{Actions, Caller};
 use crate::clock::Clock;
 use crate::delivery::engine::scheduler::Read;
@@ -406,6 +407,7 @@ fn open(path: &Path, clock: &Clock, held: &Arc<Held>, stub: &Arc<Stub>, workers:
     );
     let (clock, default_profile, live) = (clock.clone(), "generic".into(), Live::default());
     let mailer = Mailer::none();
-    let actions = Actions { store, engine, guard, mailer, clock, default_profile, live };
+    let backups = Backups::none();
+    let actions = Actions { store, engine, guard, mailer, backups, clock, default_profile, live };
     (actions, lock)
 }

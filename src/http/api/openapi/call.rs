@@ -128,6 +128,11 @@ impl<'a> Call<'a> {
         self.limited(&["queue_full"])
     }
 
+    /// Describes that the call stores something for a tenant.
+    pub fn stores_for_tenant(&mut self) -> &mut Self {
+        self.errors(409, &["tenant_being_deleted"])
+    }
+
     /// Adds codes of a 429, which every call with a key has.
     fn limited(&mut self, codes: Codes) -> &mut Self {
         self.errors(429, &["rate_limited"]).errors(429, codes)

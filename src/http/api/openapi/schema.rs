@@ -147,6 +147,11 @@ texts! {
         // A positive number of eight bytes and a checksum of four, in base64.
         "pattern": "^[A-Za-f][A-Za-z0-9_-]{15}$", "examples": ["AAAAAAAAAAEfSw5Y"],
     }
+    /// The start of a page of a list by name: `next_cursor` of the previous page.
+    NameCursor {
+        // 1 to 64 bytes of a name and a checksum of four, in base64.
+        "pattern": "^[A-Za-z0-9_-]{7,91}$", "examples": ["YWNtZR9LDlg"],
+    }
     /// A place in the list of events: the id of an event, or a `next_cursor`.
     Place { "pattern": event::EventId::PATTERN, "examples": ["evt_01KF0AVD80A4NYB3X1YPR2TZ8H"] }
     /// A time to wait, from 0 to 60 seconds.

@@ -99,6 +99,8 @@ fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
         | Action::UserRemoved
         | Action::DeliveriesRetried
         | Action::DeliveriesDiscarded
+        | Action::TenantDeletionBegun
+        | Action::TenantDeleted
         | Action::DeliveriesPaused
         | Action::DeliveriesResumed
         | Action::BackupDownloaded => return None,
