@@ -58,6 +58,13 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_LISTEN", value_name = "ADDRESS",
         default_value = "127.0.0.1:8080", value_parser = ADDRESS)]
     pub listen: SocketAddr,
+    /// PEM file with the certificate of the server, followed by its intermediates, to serve HTTPS without a proxy; read
+    /// again when it changes
+    #[arg(long, env = "HOOKPOST_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// PEM file with the private key of that certificate
+    #[arg(long, env = "HOOKPOST_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
     /// Private target that webhooks may use: CIDR, CIDR:port, host or host:port; may be repeated
     #[arg(long, env = "HOOKPOST_ALLOW_TARGET", value_name = "TARGET",
         value_delimiter = ',', value_parser = element(AllowEntry::from_str))]

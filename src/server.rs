@@ -1,6 +1,7 @@
 //! Starts and stops the parts of the server: store, engine, retention, API and pages.
 
 mod backup_job;
+pub mod certificate_job;
 mod clock_job;
 mod edge;
 mod heartbeat_job;
@@ -11,6 +12,7 @@ mod reload;
 mod retention_job;
 mod stop;
 mod telling_job;
+pub mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -38,7 +40,9 @@ pub use crate::server::listen::handed_socket;
 pub use crate::server::options::ServerOptions;
 pub use crate::server::telling_job::TellingJob;
 use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, WriteTx, delivery};
+use certificate_job::CertificateJob;
 use heartbeat_job::{HeartbeatJob, Heartbeating};
+use tls::{Pair, TlsError, TlsFiles};
 
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -50,6 +54,8 @@ pub enum StartError {
     Listen { address: SocketAddr, source: io::Error },
     #[error("{0}")]
     Handed(String),
+    #[error("--tls-cert, --tls-key: {0}")]
+    Tls(#[from] TlsError),
     #[error("--{setting}: there is no profile {name:?}. Profiles: {known}.")]
     UnknownProfile { setting: &'static str, name: String, known: String },
     #[error("--ca-file: {0}")]
@@ -64,6 +70,8 @@ pub struct Prepared {
     app: App,
     retention_job: ClockJob,
     backup_job: ClockJob,
+    /// Certificate of the server, as read at the start.
+    pair: Option<Pair>,
     lock: FileLock,
 }
 
@@ -81,6 +89,7 @@ pub struct Running {
     pub retention_job: ClockJob,
     pub backup_job: ClockJob,
     pub telling: TellingJob,
+    pub certificate: CertificateJob,
     heartbeating: Arc<Mutex<Heartbeating>>,
     watchdog: HeartbeatJob,
     handle: ServerHandle,
@@ -97,6 +106,7 @@ struct Held {
 impl Prepared {
     /// Opens the database and starts the engine. Blocks: call it outside of an async runtime.
     pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
+        let pair = options.tls.as_ref().map(TlsFiles::read).transpose()?;
         let metrics = Metrics::new();
         let (keys, replicated) = (&options.master_key, options.replicated);
         let (store, lock) = Store::open_replicated(&options.database, keys, &options.clock, &metrics, replicated)?;
@@ -154,7 +164,7 @@ impl Prepared {
         app.hosts = Hosts::new(options.base_url.as_ref(), live);
         app.write_timeout = options.write_timeout;
         app.search_time = options.search_time;
-        Ok(Prepared { app, retention_job, backup_job, options, lock })
+        Ok(Prepared { app, retention_job, backup_job, options, pair, lock })
     }
 
     pub fn actions(&self) -> Actions {
@@ -213,6 +223,11 @@ fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientE
 }
 
 impl Running {
+    /// Whether the server speaks HTTPS itself.
+    pub fn has_tls(&self) -> bool {
+        self.certificate.is_used()
+    }
+
     /// Returns the setup link, valid once and for half an hour; `None` if there is a user.
     pub fn setup_link(&self) -> Result<Option<String>, StoreError> {
         let token = self.app.actions.store.write(|tx| users::setup_link(tx.connection(), tx.now_ms())).wait()?;

@@ -40,6 +40,7 @@ pub fn prune(store: &Store, cutoffs: Cutoffs, dry_run: bool, pace: &Pace<'_>) ->
     }
     pruning.through(move |tx, after| retention::delete_webhooks(tx, cutoffs, after))?;
     while pruning.step(move |tx| retention::delete_log_rows(tx, cutoffs))? > 0 {}
+    while pruning.step(move |tx| retention::delete_api_keys(tx, cutoffs))? > 0 {}
     while pruning.step(move |tx| retention::delete_messages(tx, cutoffs))? > 0 {}
     while pruning.step(move |tx| retention::delete_incidents(tx, cutoffs))? > 0 {}
     pruning.through(retention::delete_topics)?;

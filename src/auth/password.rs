@@ -3,8 +3,11 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use subtle::ConstantTimeEq as _;
 
 use crate::domain::Invalid;
 use crate::random;
@@ -13,6 +16,13 @@ use crate::random;
 pub const SHORTEST: usize = 10;
 /// Maximum bytes of a password.
 const LONGEST: usize = 1024;
+/// Memory of a hash in KiB.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+/// Size from which on every allocator maps a block for itself: above 32 MiB, the highest threshold of glibc. Pages that are
+/// not used take no memory.
+const MAPPED_BYTES: usize = 40 << 20;
 /// Maximum hashes computed at once.
 const AT_A_TIME: usize = 2;
 
@@ -33,29 +43,45 @@ pub fn check(password: &str) -> Result<(), Invalid> {
 
 /// Hashes a password. Takes about 20 ms and 19 MiB; do not call it on a thread that serves requests.
 pub fn hash(password: &str) -> String {
-    let _room = Room::wait();
-    argon2()
-        .hash_password_with_salt(password.as_bytes(), &random::bytes::<16>())
-        .expect("the parameters and the salt length are in range")
-        .to_string()
+    let salt = random::bytes::<16>();
+    let mut output = [0; 32];
+    compute(params(), password, &salt, &mut output).expect("the parameters and the lengths are in range");
+    let text = |bytes: &[u8]| STANDARD_NO_PAD.encode(bytes);
+    format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${}${}", text(&salt), text(&output))
 }
 
 /// Whether a password matches its hash. Takes the same time without a hash (unknown user).
 pub fn verify(password: &str, hash: Option<&str>) -> bool {
-    let _room = Room::wait();
-    match hash.and_then(|text| PasswordHash::new(text).ok()) {
-        Some(hash) => argon2().verify_password(password.as_bytes(), &hash).is_ok(),
-        None => {
-            let spent = argon2().hash_password_with_salt(password.as_bytes(), &[0; 16]);
-            drop(std::hint::black_box(spent));
-            false
-        }
-    }
+    let stored =
+        hash.and_then(|text| PasswordHash::new(text).ok()).filter(|stored| stored.algorithm.as_str() == "argon2id");
+    let parts = stored.as_ref().and_then(|stored| {
+        Some((Params::try_from(stored).ok()?, stored.salt.as_ref()?.as_ref(), stored.hash.as_ref()?.as_bytes()))
+    });
+    let Some((params, salt, expected)) = parts else {
+        let mut spent = [0; 32];
+        let computed = compute(params(), password, &[0; 16], &mut spent);
+        let _ = std::hint::black_box((computed, spent));
+        return false;
+    };
+    let mut output = vec![0; expected.len()];
+    compute(params, password, salt, &mut output).is_ok() && output.ct_eq(expected).into()
 }
 
-fn argon2() -> Argon2<'static> {
-    let params = Params::new(19 * 1024, 2, 1, None).expect("the parameters are in range");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+fn params() -> Params {
+    Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the parameters are in range")
+}
+
+/// Computes a hash, when there is room.
+///
+/// Its memory is mapped for it alone and given back at once. Allocators keep a smaller block for the next one, each thread
+/// another, so that sign-ins would hold hundreds of MiB in the course of time (glibc: mallopt(3), `M_MMAP_THRESHOLD`).
+fn compute(params: Params, password: &str, salt: &[u8], output: &mut [u8]) -> argon2::Result<()> {
+    let _room = Room::wait();
+    let blocks = params.block_count();
+    let mut memory: Vec<Block> = Vec::with_capacity(blocks.max(MAPPED_BYTES / Block::SIZE));
+    memory.resize(blocks, Block::new());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, memory.as_mut_slice())
 }
 
 /// Slot for computing a hash, released on drop.
@@ -89,6 +115,35 @@ mod tests {
         assert!(!verify("correct horse batterz", Some(&stored)));
         assert!(!verify("correct horse battery", None));
         assert!(!verify("correct horse battery", Some("garbage")));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_hash_leaves_no_memory_behind_on_the_thread_that_computed_it() {
+        let resident_mib = || {
+            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+            pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096 >> 20
+        };
+        let (computed, threads) = std::sync::mpsc::channel();
+        let before = resident_mib();
+        let waiting: Vec<_> = (0..24)
+            .map(|_| {
+                let computed = computed.clone();
+                let (end, ends) = std::sync::mpsc::channel::<()>();
+                let thread = std::thread::spawn(move || {
+                    // The first raises the threshold from which on glibc maps a block for itself.
+                    (hash("correct horse"), hash("correct horse"));
+                    computed.send(()).unwrap();
+                    // An error: the test has ended.
+                    let _ = ends.recv();
+                });
+                threads.recv().unwrap();
+                (end, thread)
+            })
+            .collect();
+        let after = resident_mib();
+        drop(waiting);
+        assert!(after < before + 100, "{before} MiB before, and {after} MiB after");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Client of the API of a running server, for the commands that work on a remote one.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +31,9 @@ pub(super) struct ApiFlags {
     /// API key [env: HOOKPOST_KEY, or the file named by HOOKPOST_KEY_FILE]
     #[arg(long)]
     key: Option<String>,
+    /// PEM file with certificates to trust in addition to the public ones
+    #[arg(long, env = "HOOKPOST_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 /// Client of one server with one key.
@@ -63,14 +68,23 @@ impl ApiFlags {
                 self.url
             ))
         })?;
-        Ok(Api { base, key, client: client(MOST_BYTES)? })
+        Ok(Api { base, key, client: client(MOST_BYTES, self.ca_file.as_deref())? })
     }
 }
 
-/// Returns a client without the guard against private addresses, which keeps up to `kept_bytes` of a response.
-pub(super) fn client(kept_bytes: usize) -> Result<Client, CliError> {
-    let options = ClientOptions { kept_bytes, idle_connections: 1, ..ClientOptions::default() };
+/// Returns a client for the server of this machine, whatever its certificate: the address is that of the settings.
+pub(super) fn own_client(kept_bytes: usize) -> Result<Client, CliError> {
+    let options = ClientOptions { kept_bytes, idle_connections: 1, trusts_all: true, ..ClientOptions::default() };
     Client::new(Arc::new(Anywhere), options).map_err(|error| CliError::Other(error.to_string()))
+}
+
+/// Returns a client without the guard against private addresses, which keeps up to `kept_bytes` of a response.
+pub(super) fn client(kept_bytes: usize, ca_file: Option<&Path>) -> Result<Client, CliError> {
+    let read = |path: &Path| fs::read(path).map_err(CliError::because(format!("--ca-file: {}", path.display())));
+    let extra_root_certificates = ca_file.map(read).transpose()?.into_iter().collect();
+    let options =
+        ClientOptions { kept_bytes, extra_root_certificates, idle_connections: 1, ..ClientOptions::default() };
+    Client::new(Arc::new(Anywhere), options).map_err(|error| CliError::Other(format!("--ca-file: {error}")))
 }
 
 impl Api {

@@ -91,7 +91,8 @@ impl ForwardFlags {
         settings.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))));
         let webhook = api.post(&["v1", "webhooks"], Value::Object(settings).to_string().as_bytes())?.json()?;
         let webhook_id = text(&webhook["id"]);
-        let forwarding = Forwarding { to, api, client: client(0)?, webhook_id, output, style: Style::of_stdout() };
+        let forwarding =
+            Forwarding { to, api, client: client(0, None)?, webhook_id, output, style: Style::of_stdout() };
         let begun = json!({
             "webhook_id": forwarding.webhook_id,
             "secret": webhook["secret"],

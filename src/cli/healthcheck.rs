@@ -6,7 +6,7 @@ use clap::{ArgMatches, Args};
 use serde_json::Value;
 
 use super::CliError;
-use super::api::client;
+use super::api::own_client;
 use super::common::reachable;
 use super::output::{print, printable};
 use crate::config::{Loaded, SettingFlags};
@@ -29,9 +29,10 @@ pub(super) struct Healthcheck {
 impl Healthcheck {
     /// Asks the server. `flags` are the matches of this command, with the source of each value.
     pub(super) fn run(self, flags: ArgMatches) -> Result<(), CliError> {
-        let address = reachable(Loaded::new(flags)?.settings.listen);
-        let own = format!("http://{address}");
-        let result = client(MOST_BYTES)?.get(&format!("{own}/readyz"), TIMEOUT);
+        let settings = Loaded::new(flags)?.settings;
+        let scheme = if settings.has_tls() { "https" } else { "http" };
+        let own = format!("{scheme}://{}", reachable(settings.listen));
+        let result = own_client(MOST_BYTES)?.get(&format!("{own}/readyz"), TIMEOUT);
         let answer = result.answer.ok_or_else(|| {
             let reason = result.failure.map(|failure| failure.message).unwrap_or_default();
             CliError::Negative(format!("no server answers at {own}: {reason}"))

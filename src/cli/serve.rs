@@ -102,9 +102,11 @@ pub(super) fn serve(
 /// Prints the address in one line, the way to sign in, and a warning if all clients would look alike.
 fn announce(running: &Running, database: &str) {
     let mut out = std::io::stdout();
-    let address = running.address;
+    let (address, site) = (running.address, &running.app.site);
+    let scheme = if running.has_tls() { "https" } else { "http" };
     // The server runs even if nobody reads standard output.
-    let _ = writeln!(out, "Hookpost {} listens on http://{address} (database: {database})", env!("CARGO_PKG_VERSION"),);
+    let _ =
+        writeln!(out, "Hookpost {} listens on {scheme}://{address} (database: {database})", env!("CARGO_PKG_VERSION"),);
     match running.setup_link() {
         Ok(Some(link)) => {
             let _ = writeln!(
@@ -121,8 +123,7 @@ fn announce(running: &Running, database: &str) {
     }
     let _ = out.flush();
     log::info!("Hookpost {} listens on {address}, with the database {database}", env!("CARGO_PKG_VERSION"));
-    let site = &running.app.site;
-    if site.base().is_https() && !site.has_trusted_proxies() {
+    if site.base().is_https() && !running.has_tls() && !site.has_trusted_proxies() {
         log::warn!(
             "the base URL has https, so a proxy is in front, but no proxy is trusted: all clients have the proxy's address, \
              and failed sign-ins of one delay the others. Set --trusted-proxy to the address of the proxy."

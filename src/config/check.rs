@@ -15,6 +15,7 @@ use crate::delivery::http::client::{Client, ClientOptions};
 use crate::delivery::mail::Mailer;
 use crate::http::site::BaseUrl;
 use crate::server::ServerOptions;
+use crate::server::tls::TlsFiles;
 use crate::store::{KeySource, Store, beside, profile};
 
 /// Flags of [`SettingFlags`] whose values are not parsed, so that one invalid value hides no other.
@@ -133,6 +134,9 @@ impl Checked {
     fn options(&mut self, options: &ServerOptions, listens_publicly: bool) {
         let certificates = options.extra_certificates.clone();
         let client_options = ClientOptions { extra_root_certificates: certificates, ..ClientOptions::default() };
+        if let Some(Err(error)) = options.tls.as_ref().map(TlsFiles::read) {
+            self.problems.push(format!("--tls-cert, --tls-key: {error}"));
+        }
         if let Err(error) = Client::new(Arc::new(Anywhere), client_options) {
             self.problems.push(format!("--ca-file: {error}"));
         } else if let Some(Err(error)) = options.mail.clone().map(Mailer::start) {
@@ -157,12 +161,12 @@ impl Checked {
             if listens_publicly {
                 self.warnings.push(format!(
                     "--base-url is not set, so links in e-mails and of the portal lead to {}. Set it to the URL that browsers use.",
-                    BaseUrl::from_address(listen)
+                    BaseUrl::from_address(listen, options.tls.is_some())
                 ));
             }
             return;
         };
-        let has_proxy = !options.trusted_proxies.is_empty();
+        let has_proxy = !options.trusted_proxies.is_empty() || options.tls.is_some();
         if base.is_https() && base.port() == listen.port() && !has_proxy {
             self.problems.push(format!(
                 "--base-url is {base}, and --listen has the same port, but the server does not speak HTTPS. Let it listen on another port, with a proxy in front, and set --trusted-proxy to the address of the proxy."

@@ -15,6 +15,7 @@ use crate::domain::retention::Retention;
 use crate::domain::tenant_limits::TenantLimits;
 use crate::http::site::{AuthProxy, Branding, HeaderName};
 use crate::server::ServerOptions;
+use crate::server::tls::TlsFiles;
 use crate::store::{KeySource, MasterKey};
 
 impl Settings {
@@ -37,8 +38,9 @@ impl Settings {
         let auth_proxy =
             auth_proxy(self.auth_proxy_header.clone(), self.auth_proxy_role_header.clone(), &trusted_proxies);
         let auth_proxy = problems.keep(auth_proxy);
-        let (Some(mail), Some(heartbeat_url), Some(master_key), Some(logo), Some(auth_proxy), []) =
-            (mail, heartbeat_url, master_key, logo, auth_proxy, &problems.0[..])
+        let tls = problems.keep(self.tls());
+        let (Some(mail), Some(heartbeat_url), Some(master_key), Some(logo), Some(auth_proxy), Some(tls), []) =
+            (mail, heartbeat_url, master_key, logo, auth_proxy, tls, &problems.0[..])
         else {
             return Err(problems.0);
         };
@@ -53,6 +55,7 @@ impl Settings {
                 plan: BackupPlan { every: self.backup_every, keep: self.backup_keep },
             }),
             listen: self.listen,
+            tls,
             allow_targets: self.allow_target.into_iter().flatten().collect(),
             // Custom profiles are known only once the database is open.
             default_profile: self.default_profile,
@@ -88,6 +91,25 @@ impl Settings {
             extra_certificates,
             ..ServerOptions::new(self.db)
         })
+    }
+
+    /// Whether the server speaks HTTPS itself.
+    pub fn has_tls(&self) -> bool {
+        self.tls_cert.is_some() || self.tls_key.is_some()
+    }
+
+    /// Returns the files of the server's certificate, if it has one.
+    fn tls(&self) -> Result<Option<TlsFiles>, ConfigError> {
+        let invalid = |text: &str| Err(ConfigError::Invalid(text.to_owned()));
+        match (self.tls_cert.clone(), self.tls_key.clone()) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) if self.base_url.as_ref().is_some_and(|base| !base.is_https()) => invalid(
+                "--base-url begins with http://, and with --tls-cert the server speaks HTTPS. Set it to the https:// URL.",
+            ),
+            (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+            (Some(_), None) => invalid("--tls-cert requires --tls-key: set it to the file with the private key."),
+            (None, Some(_)) => invalid("--tls-key requires --tls-cert: set it to the file with the certificate."),
+        }
     }
 
     /// Returns the settings of the mail server. Reads the files that settings name.

@@ -194,9 +194,19 @@ impl Refusals {
                 "This is not a valid HTTP/1.1 request. Check its first line, headers and framing.",
             ),
         };
+        self.answer(status, code, message)
+    }
+
+    /// Answer to a request without TLS to a port with TLS.
+    pub fn of_plain_http(&self) -> Bytes {
+        let message = "This port speaks HTTPS only. Use a URL that begins with https://.";
+        self.answer(StatusCode::BAD_REQUEST, "https_required", message)
+    }
+
+    fn answer(&self, status: StatusCode, code: &'static str, message: &'static str) -> Bytes {
         self.metrics.answered(status.as_u16());
         request_id::outside(Arc::clone(&self.prefix), |id| {
-            log::debug!(request_id:% = id; "refused by the HTTP parser with {status}");
+            log::debug!(request_id:% = id; "refused before any handler with {status}");
             let body = ApiError::new(status, code, message).to_json();
             let head = format!(
                 "HTTP/1.1 {status}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {}\r\nconnection: close\r\n\

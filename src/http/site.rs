@@ -58,14 +58,15 @@ impl FromStr for BaseUrl {
 
 impl BaseUrl {
     /// Default base URL of a server that listens on this address; loopback if it listens on all addresses.
-    pub fn from_address(address: SocketAddr) -> BaseUrl {
+    pub fn from_address(address: SocketAddr, is_https: bool) -> BaseUrl {
         let host = match address.ip() {
             ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
             IpAddr::V6(ip) => format!("[{ip}]"),
             IpAddr::V4(ip) => ip.to_string(),
         };
         let port = address.port();
-        BaseUrl { origin: format!("http://{host}:{port}"), prefix: Arc::default(), host, port }
+        let scheme = if is_https { "https" } else { "http" };
+        BaseUrl { origin: format!("{scheme}://{host}:{port}"), prefix: Arc::default(), host, port }
     }
 
     pub fn origin(&self) -> &str {
@@ -140,12 +141,12 @@ impl Site {
     }
 
     /// Derives the base URL from the listening address, unless a base URL is set.
-    pub fn listens_on(&self, address: SocketAddr) {
-        let _ = self.base.set(BaseUrl::from_address(address));
+    pub fn listens_on(&self, address: SocketAddr, is_https: bool) {
+        let _ = self.base.set(BaseUrl::from_address(address, is_https));
     }
 
     pub fn base(&self) -> &BaseUrl {
-        self.base.get_or_init(|| BaseUrl::from_address(SocketAddr::from(([127, 0, 0, 1], 8080))))
+        self.base.get_or_init(|| BaseUrl::from_address(SocketAddr::from(([127, 0, 0, 1], 8080)), false))
     }
 
     /// Returns the absolute URL of a path that begins with a slash.

@@ -6,7 +6,7 @@ mod process;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -84,6 +84,8 @@ struct Inner {
     tenant_limits: LabeledGauge,
     tenant_use: LabeledGauge,
     oldest_waiting: Gauge<f64, AtomicU64>,
+    /// End of the server's certificate in seconds since 1970; 0 without TLS.
+    certificate_ends: AtomicI64,
 }
 
 /// Values that are read for each request to `/metrics`, in place of being counted.
@@ -196,6 +198,7 @@ impl Metrics {
                 "Use of a limit by the tenant that uses most of it",
                 LabeledGauge::default(),
             ),
+            certificate_ends: AtomicI64::new(0),
             oldest_waiting: register(
                 r,
                 "oldest_waiting_seconds",
@@ -245,6 +248,11 @@ impl Metrics {
         self.0.commit_jobs.observe(jobs as f64);
     }
 
+    /// Records the end of the server's own certificate.
+    pub fn certificate_ends(&self, ms: Millis) {
+        self.0.certificate_ends.store(ms / SECOND, Ordering::Relaxed);
+    }
+
     /// Returns all metrics, and those of the process, as text.
     pub fn text(&self, now: &Snapshot, format: Format) -> Result<String, fmt::Error> {
         let inner = &self.0;
@@ -265,6 +273,16 @@ impl Metrics {
         inner.oldest_waiting.set(now.oldest_waiting.as_secs_f64());
         let mut process = Registry::default();
         process::register(&mut process);
+        let ends = inner.certificate_ends.load(Ordering::Relaxed);
+        if ends != 0 {
+            let gauge: Gauge = register(
+                &mut process,
+                "hookpost_certificate_expiry_timestamp_seconds",
+                "End of the certificate of the server",
+                Gauge::default(),
+            );
+            gauge.set(ends);
+        }
         format.encode(&[&inner.registry, &by_webhook(&now.by_webhook), &process])
     }
 }

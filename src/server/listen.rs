@@ -1,6 +1,5 @@
 //! Listening: the HTTP server, and the jobs that run beside it.
 
-use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -16,10 +15,13 @@ use actix_web::web::Data;
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 
+use super::certificate_job::CertificateJob;
 use super::edge::{connections_per_thread, default_headers, limit_stall, serve_head_as_get, strip_prefix};
 use super::heartbeat_job::{HeartbeatJob, Heartbeating};
+use super::tls::{Presented, Stream, handshake};
 use super::{Held, Prepared, Running, Server, StartError, TellingJob};
 use crate::actions::telling::Style;
+use crate::delivery::http::client::ClientError;
 use crate::domain::target::OwnInbox;
 use crate::http::refusals::Connection;
 use crate::http::{api, inbox, request_id, security_txt, unknown_path, web};
@@ -79,7 +81,12 @@ impl Prepared {
     }
 
     fn serve_on(self, listener: TcpListener) -> Result<Server, StartError> {
-        let Prepared { options, app, retention_job, backup_job, lock } = self;
+        let Prepared { options, app, retention_job, backup_job, pair, lock } = self;
+        let presented = pair.as_ref().map(Presented::new);
+        let acceptor = match presented.as_ref().map(Presented::acceptor).transpose() {
+            Ok(acceptor) => acceptor,
+            Err(error) => return Err(ClientError::Tls(error).into()),
+        };
         let state = app.clone();
         let write_timeout = options.write_timeout;
         let refused = |source| StartError::Listen { address: options.listen, source };
@@ -114,15 +121,22 @@ impl Prepared {
                 .h1_allow_half_closed(false)
                 .keep_alive(Duration::from_secs(75))
                 .local_addr(address)
-                .on_connect_ext(|connection: &Connection<TcpStream>, data| connection.announce(data))
+                .on_connect_ext(|connection: &Connection<Stream>, data| connection.announce(data))
                 .finish(map_config(app, |()| AppConfig::default()));
             let refusals = Rc::new(state.refusals());
             let connections = state.connections.clone();
+            let acceptor = acceptor.clone();
             let connect = move |stream: TcpStream| {
                 limit_stall(&stream, write_timeout);
                 let peer = stream.peer_addr().ok();
-                let connection = Connection::new(stream, Rc::clone(&refusals), connections.enter());
-                ready(Ok::<_, DispatchError>((connection, Protocol::Http1, peer)))
+                let (refusals, open, acceptor) = (Rc::clone(&refusals), connections.enter(), acceptor.clone());
+                async move {
+                    let stream = match acceptor {
+                        Some(acceptor) => handshake(acceptor, stream, head_timeout, &refusals).await?,
+                        None => Stream::Plain(stream),
+                    };
+                    Ok::<_, DispatchError>((Connection::new(stream, refusals, open), Protocol::Http1, peer))
+                }
             };
             fn_service(connect).and_then(http)
         };
@@ -136,7 +150,7 @@ impl Prepared {
             .disable_signals()
             .listen("http", listener, serve)
             .map_err(refused)?;
-        app.site.listens_on(address);
+        app.site.listens_on(address, pair.is_some());
         match OwnInbox::below(&app.site.base().to_string()) {
             Ok(inbox) => app.actions.guard.open_inbox(inbox),
             Err(error) => log::warn!("webhooks cannot target the built-in inbox: {error}"),
@@ -151,10 +165,27 @@ impl Prepared {
         let telling = TellingJob::start(app.actions.clone(), style)?;
         let heartbeating = Arc::new(Mutex::new(Heartbeating::start(app.actions.clone(), &options)?));
         let watchdog = HeartbeatJob::to_watchdog(app.actions.clone())?;
+        let certificate = match (options.tls, pair, presented) {
+            (Some(files), Some(pair), Some(presented)) => {
+                let (clock, metrics) = (options.clock.clone(), app.metrics.clone());
+                CertificateJob::start(files, &pair, presented, clock, metrics)?
+            }
+            _ => CertificateJob::none(),
+        };
         let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
         let handle = http.handle();
-        let running =
-            Running { address, app, retention_job, backup_job, telling, heartbeating, watchdog, handle, held };
+        let running = Running {
+            address,
+            app,
+            retention_job,
+            backup_job,
+            telling,
+            certificate,
+            heartbeating,
+            watchdog,
+            handle,
+            held,
+        };
         Ok(Server { http, running })
     }
 }

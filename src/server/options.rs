@@ -20,6 +20,7 @@ use crate::domain::zone::Zone;
 use crate::http::hosts::HostName;
 use crate::http::site::{AuthProxy, BaseUrl, Branding};
 use crate::http::{HEAD_TIMEOUT, SEARCH_TIME, WRITE_TIMEOUT};
+use crate::server::tls::TlsFiles;
 use crate::store::KeySource;
 
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub struct ServerOptions {
     pub master_key: KeySource,
     /// Port 0 is any free port.
     pub listen: SocketAddr,
+    /// Certificate of the server; HTTP without TLS if `None`.
+    pub tls: Option<TlsFiles>,
     pub allow_targets: Vec<AllowEntry>,
     pub default_profile: String,
     /// Maximum number of threads that send.
@@ -114,6 +117,7 @@ impl ServerOptions {
             database,
             master_key: KeySource::Beside,
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tls: None,
             allow_targets: Vec::new(),
             default_profile: crate::profile::DEFAULT.to_owned(),
             workers: EngineOptions::default().workers,

@@ -18,6 +18,7 @@ impl Running {
             require_profile(&actions.store, "portal-profiles", name)?;
         }
         let mailer = mailer(options)?;
+        self.certificate.reload()?;
         let mut heartbeating = self.heartbeating.lock().unwrap_or_else(PoisonError::into_inner);
         if heartbeating.url() != options.heartbeat_url.as_deref() {
             let next = Heartbeating::start(actions.clone(), options)?;

@@ -33,6 +33,7 @@ impl Running {
         let engine = self.app.actions.engine.clone();
         notify::stopping();
         // A server that stops sends nothing: the monitor may notice.
+        self.certificate.stop();
         self.heartbeating.lock().unwrap_or_else(PoisonError::into_inner).stop();
         self.watchdog.stop();
         engine.begin_stop();

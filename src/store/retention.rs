@@ -178,6 +178,13 @@ pub fn delete_webhooks(tx: &mut WriteTx<'_>, cutoffs: Cutoffs, after: i64) -> Re
     let (finished, _) = before(cutoffs);
     let params = named_params! {":after": after, ":last": last, ":finished": finished};
     sql::run(tx.connection(), statement, params)?;
+    for notice in ["certificate_notice", "endpoint_certificate_notice"] {
+        let statement = format!(
+            "DELETE FROM {notice} WHERE webhook_seq > :after AND webhook_seq <= :last
+                 AND NOT EXISTS (SELECT 1 FROM webhook WHERE seq = webhook_seq)"
+        );
+        sql::run(tx.connection(), &statement, named_params! {":after": after, ":last": last})?;
+    }
     Ok(Some(last))
 }
 
@@ -200,6 +207,19 @@ pub fn delete_log_rows(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64> {
         deleted += sql::change(tx.connection(), &statement, named_params! {":cutoff": cutoff})?;
     }
     Ok(deleted as u64)
+}
+
+/// Deletes API keys that were revoked or ended before the time of the audit log, in one step. Returns their number.
+pub fn delete_api_keys(tx: &mut WriteTx<'_>, cutoffs: Cutoffs) -> Result<u64> {
+    let statement = format!(
+        "DELETE FROM api_key WHERE seq IN (
+             SELECT seq FROM api_key
+             WHERE (revoked_ms <= :cutoff OR ends_ms <= :cutoff) AND seq < (SELECT max(seq) FROM api_key)
+                 AND NOT EXISTS (SELECT 1 FROM portal_link WHERE api_key_seq = api_key.seq)
+             LIMIT {STEP})"
+    );
+    let cutoff = cutoffs.audit_ms.unwrap_or(Millis::MIN);
+    Ok(sql::change(tx.connection(), &statement, named_params! {":cutoff": cutoff})? as u64)
 }
 
 /// Deletes incidents that closed before the time of dead letters, with their webhooks and time lines, in one step. Returns

@@ -32,6 +32,7 @@ const PLACES: &[(&[&str], &[&str])] = &[
             "server.rs",
             "server/edge.rs",
             "server/listen.rs",
+            "server/tls.rs",
             "cli/serve.rs",
             "cli/receiver.rs",
             "cli/demo/receivers.rs",

@@ -67,7 +67,7 @@ fn run(listen: SocketAddr, folder: &Path) -> Result<(), CliError> {
         lasts_ms: HISTORY,
         quiet_ms: 0,
         events_per_step: 2.0,
-        base_url: &BaseUrl::from_address(listen).to_string(),
+        base_url: &BaseUrl::from_address(listen, false).to_string(),
         allow_targets: options.allow_targets.clone(),
         url: &|webhook: &DemoWebhook| {
             let behavior = if let Target::Receiver(behavior) = webhook.target { behavior } else { Behavior::Ok };

@@ -7,6 +7,9 @@ use std::time::SystemTime;
 use super::Finding;
 use crate::clock::Clock;
 use crate::domain::time::{DAY, Millis, rfc3339};
+use crate::domain::zone::Zone;
+use crate::server::certificate_job;
+use crate::server::tls::TlsFiles;
 use crate::store::diagnosis::{self, Known, diagnose};
 use crate::store::{KeySource, beside, free_bytes};
 use crate::text::humanize;
@@ -92,6 +95,30 @@ fn disk(path: &Path, bytes: u64) -> Finding {
         return Finding::warning("disk", message, advice);
     }
     Finding::ok("disk", message)
+}
+
+/// Checks the certificate of the server, if it has one of its own.
+pub(super) fn certificate(files: Option<&TlsFiles>) -> Vec<Finding> {
+    let Some(files) = files else {
+        return vec![Finding::skipped(
+            "certificate",
+            "The server has none (--tls-cert); HTTPS ends at a proxy, if at all.",
+        )];
+    };
+    let now = Clock::machine().now_ms();
+    vec![match files.read() {
+        Err(error) => Finding::problem("certificate", error.to_string(), "Correct --tls-cert and --tls-key."),
+        Ok(pair) => match certificate_job::warning(&pair.validity, now) {
+            None => {
+                let end = humanize::date(pair.validity.to_ms, &Zone::UTC);
+                Finding::ok("certificate", format!("The server's certificate is valid until {end}."))
+            }
+            Some(warning) if (pair.validity.from_ms..pair.validity.to_ms).contains(&now) => {
+                Finding::warning("certificate", warning, "See why it was not renewed.")
+            }
+            Some(warning) => Finding::problem("certificate", warning, "See why it was not renewed."),
+        },
+    }]
 }
 
 /// Checks that the key of an existing database is there.

@@ -100,6 +100,7 @@ impl Doctor {
         let database = options.database.clone();
         let (listen, key, keys) = (options.listen, options.database.clone(), options.master_key.clone());
         let (base, proxies, mail) = (options.base_url.clone(), options.trusted_proxies.clone(), options.mail.clone());
+        let tls = options.tls.clone();
         let network = network::Network::new(&options, self.probe)?;
         let (names, reached, probed) = (network.clone(), network.clone(), network.clone());
         let backups = self.backups.or_else(|| options.backups.as_ref().map(|backups| backups.folder.clone()));
@@ -109,6 +110,7 @@ impl Doctor {
         let mut checks: Vec<(&'static str, Check)> = vec![
             ("database", Box::new(move || local::database(&database))),
             ("master key", Box::new(move || local::master_key(&key, &keys))),
+            ("certificate", Box::new(move || local::certificate(tls.as_ref()))),
             ("listen", Box::new(move || own.listen(listen))),
             ("base URL", Box::new(move || reached.base_url(base.as_ref(), listen, &proxies))),
             ("DNS", Box::new(move || names.dns())),

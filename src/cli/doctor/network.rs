@@ -10,6 +10,7 @@ use serde_json::Value;
 use url::{Host, Url};
 
 use super::super::CliError;
+use super::super::api::own_client;
 use super::super::common::reachable;
 use super::Finding;
 use crate::clock::Clock;
@@ -23,6 +24,8 @@ use crate::server::ServerOptions;
 
 /// Time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of an answer of this machine's server that are read.
+const MOST_BYTES: usize = 16 << 10;
 /// Time that the lookup of a name should not take.
 const SLOW: Duration = Duration::from_secs(2);
 /// Difference to the clock of another server that is still normal.
@@ -34,6 +37,10 @@ const LARGE_DIFFERENCE: Millis = 4 * MINUTE;
 #[derive(Clone)]
 pub(super) struct Network {
     client: Client,
+    /// Client for the server of this machine, whatever its certificate.
+    own: Client,
+    /// Whether that server speaks HTTPS itself.
+    has_tls: bool,
     probe: Url,
     /// Names that the settings have.
     names: Vec<String>,
@@ -62,7 +69,11 @@ impl Network {
         let mut names: Vec<String> = names.into_iter().flatten().collect();
         names.sort();
         names.dedup();
-        Ok(Network { client, probe, names })
+        Ok(Network { client, own: own_client(MOST_BYTES)?, has_tls: options.tls.is_some(), probe, names })
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.has_tls { "https" } else { "http" }
     }
 
     fn get(&self, url: &str) -> ClientResult {
@@ -88,8 +99,8 @@ impl Network {
     }
 
     fn running(&self, address: SocketAddr) -> Finding {
-        let own = format!("http://{}", reachable(address));
-        let ready = self.get(&format!("{own}/readyz")).answer.filter(|_| self.is_ours(&own));
+        let own = format!("{}://{}", self.scheme(), reachable(address));
+        let ready = self.own.get(&format!("{own}/readyz"), TIMEOUT).answer.filter(|_| self.is_ours(&own));
         match ready {
             Some(answer) if answer.code == 200 => Finding::ok("listen", format!("The server runs on {address}.")),
             Some(answer) if answer.code == 503 => Finding::problem(
@@ -107,18 +118,20 @@ impl Network {
 
     /// Whether a server of this program answers at a URL.
     fn is_ours(&self, url: &str) -> bool {
-        let alive = self.get(&format!("{url}/healthz"));
+        let alive = self.own.get(&format!("{url}/healthz"), TIMEOUT);
         alive.answer.is_some_and(|answer| answer.code == 200 && is_health(&answer.body))
     }
 
     /// Checks the URL in browsers and the proxy in front.
     pub(super) fn base_url(&self, base: Option<&BaseUrl>, listen: SocketAddr, proxies: &[IpNet]) -> Vec<Finding> {
-        let proxy = proxy(base, proxies);
+        let proxy = proxy(base.filter(|_| !self.has_tls), proxies);
+        let scheme = self.scheme();
         let Some(base) = base else {
             let own = if listen.ip().is_loopback() {
-                Finding::ok("base URL", format!("It is not set, so links lead to http://{listen}."))
+                Finding::ok("base URL", format!("It is not set, so links lead to {scheme}://{listen}."))
             } else {
-                let message = format!("It is not set, so links in e-mails and in the portal lead to http://{listen}.");
+                let message =
+                    format!("It is not set, so links in e-mails and in the portal lead to {scheme}://{listen}.");
                 Finding::warning("base URL", message, "Set --base-url to the URL that browsers use.")
             };
             return vec![own, proxy];

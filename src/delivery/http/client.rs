@@ -59,6 +59,8 @@ pub struct ClientOptions {
     pub idle_connections: usize,
     /// Bytes to keep of the body of a response, if more than 16 KiB.
     pub kept_bytes: usize,
+    /// Whether any certificate is accepted: for the server of the same machine only.
+    pub trusts_all: bool,
 }
 
 /// Error of setting up a client.
@@ -166,7 +168,7 @@ impl Client {
             .max_idle_connections(0)
             .max_idle_connections_per_host(0)
             .build();
-        let identities = Identities::new(roots(&options.extra_root_certificates)?)?;
+        let identities = Identities::new(roots(&options.extra_root_certificates)?, options.trusts_all)?;
         let agent = transport::agent(config, identities, idle.clone());
         Ok(Client { shared: Arc::new(Shared { resolve, agent, idle, kept_bytes: options.kept_bytes.max(KEPT_BYTES) }) })
     }

@@ -8,11 +8,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 
+use super::any_certificate::AnyCertificate;
 use super::exchange;
 use crate::domain::tls::{Tls, TlsId};
 
@@ -31,7 +33,7 @@ pub struct Identities {
     provider: Arc<CryptoProvider>,
     roots: RootCertStore,
     /// Checks certificates of servers against `roots`; shared by settings without authorities of their own.
-    verifier: Arc<WebPkiServerVerifier>,
+    verifier: Arc<dyn ServerCertVerifier>,
     kept: Mutex<Kept>,
 }
 
@@ -46,9 +48,12 @@ struct Kept {
 }
 
 impl Identities {
-    pub fn new(roots: RootCertStore) -> Result<Identities, rustls::Error> {
+    pub fn new(roots: RootCertStore, trusts_all: bool) -> Result<Identities, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = verifier(&provider, roots.clone())?;
+        let verifier = match trusts_all {
+            true => Arc::new(AnyCertificate(Arc::clone(&provider))),
+            false => verifier(&provider, roots.clone())?,
+        };
         let common = Arc::new(config(&provider, verifier.clone(), None)?);
         let kept = Kept { common, since: Instant::now(), configs: HashMap::new(), uses: 0 };
         Ok(Identities { provider, roots, verifier, kept: Mutex::new(kept) })
@@ -106,19 +111,25 @@ impl Identities {
     }
 }
 
-fn verifier(provider: &Arc<CryptoProvider>, roots: RootCertStore) -> Result<Arc<WebPkiServerVerifier>, rustls::Error> {
-    let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
-    built.map_err(|error| rustls::Error::General(error.to_string()))
+fn verifier(
+    provider: &Arc<CryptoProvider>,
+    roots: RootCertStore,
+) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
+    match WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build() {
+        Ok(verifier) => Ok(verifier),
+        Err(error) => Err(rustls::Error::General(error.to_string())),
+    }
 }
 
 fn config(
     provider: &Arc<CryptoProvider>,
-    verifier: Arc<WebPkiServerVerifier>,
+    verifier: Arc<dyn ServerCertVerifier>,
     key: Option<Arc<CertifiedKey>>,
 ) -> Result<ClientConfig, rustls::Error> {
     let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?
-        .with_webpki_verifier(verifier)
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
         .with_client_cert_resolver(Arc::new(Presented(key)));
     Ok(config)
 }
@@ -158,7 +169,8 @@ mod tests {
 
     #[test]
     fn sessions_are_resumed_for_an_hour_only() {
-        let identities = Identities::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }).unwrap();
+        let identities =
+            Identities::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }, false).unwrap();
         let (common, own) = (identities.config(None).unwrap(), setting(0));
         let config = identities.config(Some(&own)).unwrap();
         let begin = Instant::now();
@@ -173,7 +185,8 @@ mod tests {
 
     #[test]
     fn equal_settings_share_a_configuration_and_a_bounded_number_is_kept() {
-        let identities = Identities::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }).unwrap();
+        let identities =
+            Identities::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }, false).unwrap();
         let common = identities.config(None).unwrap();
         assert!(Arc::ptr_eq(&common, &identities.config(None).unwrap()));
         let first = setting(0);

@@ -1,5 +1,6 @@
 //! One HTTP request to a receiver: from the address to the classified result.
 
+mod any_certificate;
 pub mod anywhere;
 mod classify;
 pub mod client;

@@ -253,6 +253,8 @@ fn alert_rules_and_dashboard_name_metrics_that_exist() {
     let mut hub = Hub::start();
     hub.restart_with(|options| options.metrics_webhooks = true);
     hub.add_webhook("http://127.0.0.1:9/");
+    // As with a certificate of its own.
+    hub.running.app.metrics.certificate_ends(1_000);
     let known = metrics(&hub);
     let (rules, dashboard) = (hub.get("/docs/alerts.yml").expect(200).text, hub.get("/docs/grafana.json").expect(200));
     assert_eq!(rules, fs::read_to_string("docs/alerts.yml").unwrap());

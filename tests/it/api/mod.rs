@@ -35,6 +35,7 @@ mod masks;
 mod merge_patch;
 mod metrics;
 mod openapi;
+mod own_tls;
 mod portal_links;
 mod rate_limits;
 mod replay;

@@ -153,6 +153,8 @@ fn values(folder: &std::path::Path) -> Vec<(&'static str, String)> {
     let plain = [
         ("listen", "[::1]:9090"),
         ("allow-target", "10.0.0.0/8,hooks.internal:8443"),
+        ("tls-cert", "/etc/hookpost/fullchain.pem"),
+        ("tls-key", "/etc/hookpost/privkey.pem"),
         ("default-profile", "iverton"),
         ("workers", "7"),
         ("http-threads", "3"),

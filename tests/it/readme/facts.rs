@@ -25,7 +25,8 @@ fn rows(text: &str) -> Vec<(String, String)> {
 }
 
 /// Codes that no call of the specification has: of requests that reach no call.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 7] = [
+    ("https_required", "400"),
     ("unknown_host", "421"),
     ("method_not_allowed", "405"),
     ("moved", "308"),

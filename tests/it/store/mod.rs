@@ -22,3 +22,4 @@ mod scheduled_backups;
 mod sealed;
 mod signals;
 mod writer;
+mod year;

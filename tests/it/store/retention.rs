@@ -103,6 +103,12 @@ fn a_deleted_webhook_goes_once_nothing_of_it_is_left() {
     let delivery = hub.publish_one("a.b", json!({}));
     hub.deliver_until_idle();
     hub.add_webhook(receiver.url());
+    let connection = Connection::open(hub.database()).unwrap();
+    // Of both webhooks, as if their certificates had ended.
+    let notices = ["certificate_notice", "endpoint_certificate_notice"];
+    for notice in notices {
+        connection.execute_batch(&format!("INSERT INTO {notice} SELECT seq, 0, 7 FROM webhook")).unwrap();
+    }
     hub.delete(&format!("/v1/webhooks/{gone}")).expect(204);
     days_later(&hub, 29);
     assert_eq!(hub.delivery(&delivery)["webhook_id"], gone);
@@ -110,6 +116,9 @@ fn a_deleted_webhook_goes_once_nothing_of_it_is_left() {
     days_later(&hub, 2);
     hub.get(&format!("/v1/deliveries/{delivery}")).expect(404);
     assert_eq!(count(&hub, "webhook"), 1);
+    for notice in notices {
+        assert_eq!(count(&hub, notice), 1, "{notice}");
+    }
 }
 
 #[test]

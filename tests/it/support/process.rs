@@ -279,7 +279,7 @@ impl Starting {
     pub fn listening_within(self, patience: Duration) -> Process {
         let Starting { mut process, first_line } = self;
         let line = first_line.recv_timeout(patience).unwrap_or_default();
-        let address = line.split_once("http://").and_then(|(_, rest)| rest.split_whitespace().next());
+        let address = line.split_once("://").and_then(|(_, rest)| rest.split_whitespace().next());
         let Some(address) = address else {
             let (status, said) = process.ended(PATIENCE);
             panic!("it does not listen ({status}): {said}");

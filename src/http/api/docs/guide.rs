@@ -37,6 +37,7 @@ const DOCUMENTS: &[(&str, &str)] = embedded![
     "proxies",
     "sign-in",
     "incidents",
+    "tls",
     "upgrades",
     "command-line",
     "failover",

@@ -59,6 +59,12 @@ impl TlsKind {
         }
     }
 
+    /// Certificate and key in PEM, for a server that reads files.
+    pub fn pem(self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        (self.certificate(&key).pem(), key.serialize_pem())
+    }
+
     /// Configuration of a server that is no HTTP receiver.
     pub fn server_config(self) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
