@@ -6,6 +6,7 @@
 mod check;
 mod loaded;
 mod names;
+mod reload;
 mod secrets;
 mod server_options;
 mod values;
@@ -23,19 +24,24 @@ use thiserror::Error;
 
 use crate::auth::api_key::RATE_LIMITS;
 use crate::delivery::mail::{Sender, SmtpUrl};
+use crate::domain::backup_plan::parse_interval;
 use crate::domain::retention::MOST_DAYS;
 use crate::domain::target::AllowEntry;
+use crate::domain::time::Millis;
 use crate::domain::zone::Zone;
 use crate::http::hosts::HostName;
 use crate::http::places::{MOST_CALLS, MOST_JOBS};
 use crate::http::site::{BaseUrl, HeaderName};
-use values::{color, contact, element, heartbeat, level, origin, portal_name, profile_name, proxy, without_password};
+use values::{
+    color, contact, element, heartbeat, level, log_format, origin, portal_name, profile_name, proxy, without_password,
+};
 
 pub use check::{Checked, RawSettingFlags};
 pub use loaded::{DatabaseFlag, Loaded, SettingFlags};
 pub use names::ignored_variables;
+pub use reload::{Changed, Known};
 pub use secrets::secret_from_environment;
-pub use values::{ADDRESS, number};
+pub use values::{ADDRESS, LogFormat, number};
 
 /// Settings of the server, in the order of the help. Lists hold `None` for a blank element.
 #[derive(Debug, Args)]
@@ -130,6 +136,21 @@ pub struct Settings {
     #[arg(long, env = "HOOKPOST_AUDIT_DAYS", value_name = "DAYS",
         default_value = "400", value_parser = number(0..=MOST_DAYS))]
     audit_days: u32,
+    /// Folder for scheduled backups, best on another disk; none are made if unset
+    #[arg(long, env = "HOOKPOST_BACKUP_DIR", value_name = "FOLDER")]
+    backup_dir: Option<PathBuf>,
+    /// Time between two backups, such as 30m, 6h or 7d, 5m to 365d
+    #[arg(long, env = "HOOKPOST_BACKUP_EVERY", value_name = "TIME", default_value = "24h", value_parser = parse_interval)]
+    backup_every: Millis,
+    /// Number of backups to keep, 1 to 1000
+    #[arg(long, env = "HOOKPOST_BACKUP_KEEP", value_name = "N",
+        default_value = "7", value_parser = number(1..=1_000_usize))]
+    backup_keep: usize,
+    /// Whether Litestream or another program replicates the database, and writes its log into the file; looked for beside
+    /// the database if unset
+    #[arg(long, env = "HOOKPOST_REPLICATED", value_name = "true|false", action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = bool::from_str)]
+    replicated: Option<bool>,
     /// Maximum requests per second of each API key, 1 to 100000; unlimited if unset
     #[arg(long, env = "HOOKPOST_KEY_RATE_LIMIT", value_name = "N", value_parser = number(RATE_LIMITS))]
     key_rate_limit: Option<u32>,
@@ -197,6 +218,9 @@ pub struct Settings {
     /// Log level: error, warn, info, debug or trace
     #[arg(long, env = "HOOKPOST_LOG", value_name = "LEVEL", default_value = "info", value_parser = level)]
     pub log: LevelFilter,
+    /// Format of the log on standard error: text, or json with one object per line
+    #[arg(long, env = "HOOKPOST_LOG_FORMAT", value_name = "FORMAT", default_value = "text", value_parser = log_format)]
+    pub log_format: LogFormat,
 }
 
 /// Setting whose value is a secret as a whole.

@@ -1,10 +1,13 @@
 //! Starts and stops the parts of the server: store, engine, retention, API and pages.
 
+mod backup_job;
+mod clock_job;
 mod edge;
 mod heartbeat_job;
 mod listen;
 pub mod notify;
 mod options;
+mod reload;
 mod retention_job;
 mod stop;
 mod telling_job;
@@ -17,24 +20,25 @@ use std::time::Duration;
 use actix_web::dev::{Server as ActixServer, ServerHandle};
 use thiserror::Error;
 
+use crate::actions::backups::Backups;
 use crate::actions::{Actions, Actor, pause};
 use crate::auth::users;
 use crate::delivery::endpoint::USER_AGENT;
 use crate::delivery::http::client::{Client, ClientError, ClientOptions};
 use crate::delivery::mail::Mailer;
 use crate::delivery::{Engine, EngineOptions, Guard, Sender};
+use crate::domain::live::Live;
 use crate::domain::target::TargetPolicy;
 use crate::http::hosts::Hosts;
-use crate::http::rate_limit::RateLimits;
 use crate::http::site::Site;
 use crate::http::{App, BodyLimits};
 use crate::metrics::Metrics;
+pub use crate::server::clock_job::ClockJob;
 pub use crate::server::listen::handed_socket;
 pub use crate::server::options::ServerOptions;
-pub use crate::server::retention_job::RetentionJob;
 pub use crate::server::telling_job::TellingJob;
 use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, WriteTx, delivery};
-use heartbeat_job::HeartbeatJob;
+use heartbeat_job::{HeartbeatJob, Heartbeating};
 
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -58,7 +62,8 @@ pub enum StartError {
 pub struct Prepared {
     options: ServerOptions,
     app: App,
-    retention_job: RetentionJob,
+    retention_job: ClockJob,
+    backup_job: ClockJob,
     lock: FileLock,
 }
 
@@ -73,10 +78,11 @@ pub struct Server {
 pub struct Running {
     pub address: SocketAddr,
     pub app: App,
-    pub retention_job: RetentionJob,
+    pub retention_job: ClockJob,
+    pub backup_job: ClockJob,
     pub telling: TellingJob,
-    /// Requests to a monitor, and those to systemd.
-    heartbeats: [HeartbeatJob; 2],
+    heartbeating: Arc<Mutex<Heartbeating>>,
+    watchdog: HeartbeatJob,
     handle: ServerHandle,
     held: Arc<Mutex<Option<Held>>>,
 }
@@ -92,7 +98,11 @@ impl Prepared {
     /// Opens the database and starts the engine. Blocks: call it outside of an async runtime.
     pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
         let metrics = Metrics::new();
-        let (store, lock) = Store::open(&options.database, &options.master_key, &options.clock, &metrics)?;
+        let (keys, replicated) = (&options.master_key, options.replicated);
+        let (store, lock) = Store::open_replicated(&options.database, keys, &options.clock, &metrics, replicated)?;
+        if store.is_replicated() {
+            log::info!("the write-ahead log is left to a replicator such as Litestream (--replicated)");
+        }
         require_profile(&store, "default-profile", &options.default_profile)?;
         for name in &options.portal_profiles {
             require_profile(&store, "portal-profiles", name)?;
@@ -103,10 +113,7 @@ impl Prepared {
             Some(transport) => Arc::clone(transport),
             None => Arc::new(client(&options, &guard)?),
         };
-        let mailer = match &options.mail {
-            Some(mail) => Mailer::start(mail.clone()).map_err(StartError::Mail)?,
-            None => Mailer::none(),
-        };
+        let mailer = mailer(&options)?;
         let interrupted =
             store.write(|tx| -> Result<usize, StoreError> { delivery::end_interrupted_tests(tx) }).wait()?;
         if interrupted > 0 {
@@ -130,28 +137,24 @@ impl Prepared {
             engine,
             guard,
             mailer,
+            backups: options.backups.clone().map_or_else(Backups::none, |settings| {
+                Backups::new(settings, &options.database, options.clock.now_ms())
+            }),
             clock: options.clock.clone(),
             default_profile: options.default_profile.as_str().into(),
-            retention: options.retention,
-            limits: options.tenant_limits,
+            live: Live::new(options.live()),
         };
-        let retention_job = RetentionJob::start(actions.clone())?;
+        let retention_job = retention_job::start(actions.clone())?;
+        let backup_job = backup_job::start(actions.clone())?;
         let limits = BodyLimits { single: options.max_body, batch: 16 << 20 };
-        let mut site = Site::new(options.base_url.clone(), options.trusted_proxies.clone(), options.portal.clone());
+        let live = actions.live.clone();
+        let mut site = Site::new(options.base_url.clone(), live.clone());
         site.auth_proxy = options.auth_proxy.clone();
         let mut app = App::new(actions, limits, site, metrics);
-        app.hosts = Hosts::new(options.base_url.as_ref(), options.allow_hosts.clone());
-        app.metrics_open = options.metrics_open;
-        app.metrics_webhooks = options.metrics_webhooks;
-        app.require_totp = options.require_totp;
-        app.portal_certificates = options.portal_certificates;
-        app.portal_profiles = options.portal_profiles.clone().into();
-        app.time_zone = options.time_zone.clone();
-        app.security_contacts = options.security_contacts.clone().into();
+        app.hosts = Hosts::new(options.base_url.as_ref(), live);
         app.write_timeout = options.write_timeout;
         app.search_time = options.search_time;
-        app.rate_limits = RateLimits::new(options.key_rate_limit, &options.tenant_limits);
-        Ok(Prepared { app, retention_job, options, lock })
+        Ok(Prepared { app, retention_job, backup_job, options, lock })
     }
 
     pub fn actions(&self) -> Actions {
@@ -162,6 +165,7 @@ impl Prepared {
     pub fn close(self, patience: Duration) -> bool {
         let is_idle = self.app.actions.engine.stop(patience);
         self.retention_job.stop();
+        self.backup_job.stop();
         self.app.actions.store.close();
         drop(self.lock);
         is_idle
@@ -186,6 +190,13 @@ fn require_profile(store: &Store, setting: &'static str, name: &str) -> Result<(
     let all = store.profiles().all();
     let known: Vec<&str> = all.iter().map(|profile| profile.name()).collect();
     Err(StartError::UnknownProfile { setting, name: name.to_owned(), known: known.join(", ") })
+}
+
+fn mailer(options: &ServerOptions) -> Result<Mailer, StartError> {
+    match &options.mail {
+        Some(mail) => Mailer::start(mail.clone()).map_err(StartError::Mail),
+        None => Ok(Mailer::none()),
+    }
 }
 
 fn client(options: &ServerOptions, guard: &Arc<Guard>) -> Result<Client, ClientError> {

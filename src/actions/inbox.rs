@@ -144,7 +144,7 @@ impl Actions {
             webhook: signature_check.webhook.map(|webhook| webhook.id),
             code: arrival.code,
         };
-        let (seq, kept) = (inbox.seq, self.limits.inbox_requests);
+        let (seq, kept) = (inbox.seq, self.limits().inbox_requests);
         let bytes = request.size_bytes();
         let insert = move |tx: &mut WriteTx<'_>| inbox::insert(tx.connection(), seq, &request, kept);
         self.store.write_sized(bytes, insert).wait()?;

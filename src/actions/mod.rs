@@ -3,6 +3,7 @@
 //! Owns tenant visibility, the order of checks, and the effects of one change on others. Never parses HTTP or runs SQL.
 
 pub mod audit;
+pub mod backups;
 pub mod batched;
 pub mod contact;
 pub mod delivery;
@@ -42,11 +43,12 @@ use crate::delivery::mail::Mailer;
 use crate::delivery::{Engine, Guard};
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
+use crate::domain::live::Live;
 use crate::domain::problems::Problems;
-use crate::domain::retention::Retention;
 use crate::domain::tenant_limits::TenantLimits;
 use crate::store::incident::entry::Author;
 use crate::store::{Store, StoreError};
+use backups::Backups;
 
 /// Dependencies of all actions. Cheap to clone.
 #[derive(Clone)]
@@ -55,11 +57,18 @@ pub struct Actions {
     pub engine: Engine,
     pub guard: Arc<Guard>,
     pub mailer: Mailer,
+    pub backups: Backups,
     pub clock: Clock,
     /// Profile of a webhook if neither the request nor the key names one.
     pub default_profile: Arc<str>,
-    pub retention: Retention,
-    pub limits: TenantLimits,
+    pub live: Live,
+}
+
+impl Actions {
+    /// Returns the limits of each tenant as they are now.
+    pub fn limits(&self) -> TenantLimits {
+        self.live.get().tenant_limits
+    }
 }
 
 /// User or program on whose behalf an action runs.

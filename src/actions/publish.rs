@@ -115,7 +115,7 @@ impl Actions {
 
     /// Like [`Actions::publish`], for an event that was checked before.
     pub fn publish_checked(&self, checked: Checked) -> Pending<Receipt> {
-        let limits = self.limits;
+        let limits = self.limits();
         self.store.write_sized(checked.size_bytes(), move |tx| publish(tx, checked, &limits))
     }
 
@@ -123,7 +123,7 @@ impl Actions {
     pub fn publish_by_hand(&self, caller: &Caller, new: NewEvent) -> Pending<Receipt> {
         let caller = caller.clone();
         let (tenant, event_type) = (new.tenant.clone(), new.event_type.clone());
-        let (checked, limits) = (self.check(new, &mut CheckBudget::default(), EventWork::default()), self.limits);
+        let (checked, limits) = (self.check(new, &mut CheckBudget::default(), EventWork::default()), self.limits());
         self.store.write_sized(checked.size_bytes(), move |tx| {
             let receipt = publish(tx, checked, &limits)?;
             if !receipt.duplicate {

@@ -45,7 +45,7 @@ impl Actions {
     /// Publishes a batch in one commit. Returns the receipts in the order of the events, once they are on disk.
     pub fn publish_batch(&self, batch: Batch) -> Pending<Vec<Receipt>, BatchError> {
         let bytes = batch.events.iter().map(Checked::size_bytes).sum();
-        let limits = self.limits;
+        let limits = self.limits();
         self.store.write_sized(bytes, move |tx| publish_batch(tx, batch, &limits))
     }
 }

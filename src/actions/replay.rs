@@ -44,7 +44,7 @@ impl Actions {
         webhook_id: Option<String>,
     ) -> Pending<Vec<Delivery>> {
         let (caller, id, tenant) = (caller.clone(), id.to_owned(), tenant.map(str::to_owned));
-        let limits = self.limits;
+        let limits = self.limits();
         let verdicts = match webhook_id {
             None => self.verdicts(&caller, &id, tenant.as_deref()),
             Some(_) => Verdicts::default(),
@@ -140,7 +140,7 @@ impl Actions {
                 done += events.len() as u64;
                 continue;
             }
-            let (webhook, caller, limits) = (webhook.clone(), caller.clone(), self.limits);
+            let (webhook, caller, limits) = (webhook.clone(), caller.clone(), self.limits());
             let step = self.step(go_on, move |tx| {
                 require_room(tx, &limits, &webhook.tenant, events.len())?;
                 let inserted = insert(tx, webhook.seq, &events)?;

@@ -6,6 +6,7 @@ use super::{Actions, Result};
 use crate::delivery::mail::{Mail, MailError};
 use crate::domain::clock_jumps::Reading;
 use crate::domain::contact::{Contact, Topic};
+use crate::domain::live::Live;
 use crate::domain::telling::daily::{self, DigestTime, clock_turned, disk_turned};
 use crate::domain::telling::{self, Decision, Facts, Notice, Told};
 use crate::domain::time::{MINUTE, Millis, rfc3339};
@@ -27,8 +28,14 @@ const STEP: usize = 500;
 pub struct Style {
     /// Returns the absolute URL of a path of the pages.
     pub link: Box<dyn Fn(&str) -> String + Send + Sync>,
-    /// Time zone of contacts without one of their own.
-    pub zone: Zone,
+    /// Has the time zone of contacts without one of their own.
+    pub live: Live,
+}
+
+impl Style {
+    fn zone_of(&self, contact: &Contact) -> Zone {
+        daily::zone_of(contact, &self.live.get().time_zone)
+    }
 }
 
 /// State of the rounds between two of them. Nothing is lost with it.
@@ -68,6 +75,7 @@ impl Actions {
         if is_slow {
             rounds.slow_ms = Some(now);
             self.watch_disk()?;
+            self.watch_backups(now)?;
             while self.store.write(move |tx| table::certificates(tx, now)).wait()? {}
             self.store.write(move |tx| table::failing_contacts(tx, now)).wait()?;
         }
@@ -107,7 +115,7 @@ impl Actions {
             if let Some(notice) = daily::reminder(contact, &told, &facts, now) {
                 let told = Told { reminded_ms: Some(now), ..told };
                 made += self.store_messages(contact, told, vec![notice], &facts, now, style)?;
-            } else if let Some(time) = daily::digest(contact, &told, &daily::zone_of(contact, &style.zone), now) {
+            } else if let Some(time) = daily::digest(contact, &told, &style.zone_of(contact), now) {
                 made += self.store_digest(contact, told, time, style)?;
             }
         }
@@ -143,7 +151,7 @@ impl Actions {
         let named = found.iter().take(MAX_NAMED);
         let named: Vec<_> =
             named.map(|(webhook, failed)| (webhook.host.clone(), webhook.tenant.to_string(), *failed)).collect();
-        let (url, zone) = ((style.link)("/failed"), daily::zone_of(contact, &style.zone));
+        let (url, zone) = ((style.link)("/failed"), style.zone_of(contact));
         let composed = (dead_letters > 0).then(|| Composed {
             topic: Topic::Digest,
             event_type: "hookpost.digest",
@@ -206,6 +214,16 @@ impl Actions {
         if let Some(is_low) = disk_turned(before.is_some(), free, database + log) {
             let size = i64::try_from(free).unwrap_or(i64::MAX);
             self.set_machine_fault(MachineFault::Disk, is_low.then_some(size), words::disk(is_low, free))?;
+        }
+        Ok(())
+    }
+
+    fn watch_backups(&self, now: Millis) -> Result<()> {
+        let fault = self.backups.fault(now);
+        let before = self.store.read(|connection| table::machine_fault(connection, MachineFault::Backup))?;
+        if fault.is_some() != before.is_some() {
+            let size = fault.as_ref().map(|_| self.backups.newest_ms().unwrap_or_default());
+            self.set_machine_fault(MachineFault::Backup, size, fault.unwrap_or_else(words::backup_made))?;
         }
         Ok(())
     }

@@ -15,14 +15,17 @@ mod healthcheck;
 mod incidents;
 mod keys;
 mod listen;
+mod logging;
 mod output;
 mod pause;
 mod progress;
 mod prune;
 mod publish;
 mod receiver;
+mod reload;
 mod request;
 mod resource;
+mod restore;
 mod rotate_master_key;
 mod serve;
 mod sign;
@@ -44,6 +47,7 @@ use crate::config::ConfigError;
 use crate::domain::Invalid;
 use crate::server::StartError;
 use crate::store::backup::BackupError;
+use crate::store::restore::RestoreError;
 use crate::store::{OpenError, StoreError};
 
 /// Webhooks for teams without ops staff: one program, one database file
@@ -64,6 +68,7 @@ enum Command {
     Users(users::Users),
     Backup(backup::Backup),
     Check(backup::Check),
+    Restore(restore::Restore),
     Doctor(Box<doctor::Doctor>),
     Healthcheck(Box<healthcheck::Healthcheck>),
     #[command(subcommand)]
@@ -103,6 +108,8 @@ pub enum CliError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Backup(#[from] BackupError),
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     #[error("{}", with_flag(.0))]
     Invalid(#[from] Invalid),
     #[error(transparent)]
@@ -236,6 +243,7 @@ fn run_command() -> Result<(), CliError> {
         Command::Keys(command) => command.run(),
         Command::Users(command) => command.run(),
         Command::Backup(command) => command.run(),
+        Command::Restore(command) => command.run(),
         Command::Check(command) => command.run().map_err(CliError::of_check),
         Command::Prune(command) => command.run(),
         Command::Pause(command) => command.run(),

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args};
 
-use super::CliError;
+use tokio::task::JoinHandle;
+
 use super::output::{note, print};
-use crate::config::{Loaded, SettingFlags, ignored_variables};
+use super::reload::Reload;
+use super::{CliError, logging};
+use crate::config::{Known, Loaded, SettingFlags, ignored_variables};
 use crate::server::notify::{self, Starting};
 use crate::server::{Prepared, Running, handed_socket};
 
@@ -40,20 +43,16 @@ impl Serve {
     pub(super) fn run(self, flags: ArgMatches) -> Result<(), CliError> {
         // No thread has started yet.
         let handed = handed_socket()?;
-        let loaded = Loaded::new(flags)?;
-        let config = self.print_config.then(|| loaded.print());
-        let level = loaded.settings.log;
-        let mut options = loaded.settings.server_options()?;
-        options.paused = self.paused;
-        if let Some(config) = config {
+        let loaded = Loaded::new(flags.clone())?;
+        if self.print_config {
+            let config = loaded.print();
+            loaded.settings.server_options()?;
             return print(&config);
         }
-        env_logger::Builder::new()
-            .filter_level(level)
-            .filter_module("actix_server", level.min(log::LevelFilter::Warn))
-            // An error for each malformed request, so anybody could fill the log.
-            .filter_module("actix_http", log::LevelFilter::Off)
-            .init();
+        let known = Known::of(&loaded);
+        logging::start(loaded.settings.log, loaded.settings.log_format);
+        let mut options = loaded.settings.server_options()?;
+        options.paused = self.paused;
         for warning in ignored_variables() {
             log::warn!("{warning}");
         }
@@ -61,16 +60,19 @@ impl Serve {
         let starting = Starting::begin();
         let prepared = Prepared::new(options)?;
         drop(starting);
-        serve(prepared, handed, move |running| announce(running, &database))
+        let reload = Reload { flags, known };
+        serve(prepared, handed, move |running| announce(running, &database), Some(reload))
     }
 }
 
 /// Serves until a signal arrives or the database is lost, on the socket that systemd handed over, if any. Calls `announce`
-/// once the server listens, on a thread that may block.
+/// once the server listens, on a thread that may block. SIGHUP rereads the settings if there is a `reload`, and ends the
+/// process otherwise.
 pub(super) fn serve(
     prepared: Prepared,
     handed: Option<TcpListener>,
     announce: impl FnOnce(&Running) + Send + 'static,
+    reload: Option<Reload>,
 ) -> Result<(), CliError> {
     actix_web::rt::System::new().block_on(async {
         let is_handed = handed.is_some();
@@ -80,13 +82,14 @@ pub(super) fn serve(
         };
         let running = server.running();
         let announced = running.clone();
+        let hangups = reload.map(|reload| actix_web::rt::spawn(reload.at_each_hangup(running.clone())));
         // The setup link is stored by the writer, so this must not run on the thread that serves.
         let _ = tokio::task::spawn_blocking(move || announce(&announced)).await;
         if is_handed {
             log::info!("listening on {}, the socket that systemd handed over, and not on --listen", running.address);
         }
         let told = actix_web::rt::spawn(tell_when_ready(running.clone()));
-        let stopped = actix_web::rt::spawn(stop_at_end(running));
+        let stopped = actix_web::rt::spawn(stop_at_end(running, hangups));
         server.run().await.map_err(CliError::because("the server failed"))?;
         told.abort();
         match stopped.await {
@@ -117,8 +120,9 @@ fn announce(running: &Running, database: &str) {
         }
     }
     let _ = out.flush();
+    log::info!("Hookpost {} listens on {address}, with the database {database}", env!("CARGO_PKG_VERSION"));
     let site = &running.app.site;
-    if site.base().is_https() && site.trusted_proxies.is_empty() {
+    if site.base().is_https() && !site.has_trusted_proxies() {
         log::warn!(
             "the base URL has https, so a proxy is in front, but no proxy is trusted: all clients have the proxy's address, \
              and failed sign-ins of one delay the others. Set --trusted-proxy to the address of the proxy."
@@ -135,15 +139,23 @@ async fn tell_when_ready(running: Running) {
 }
 
 /// Waits for a signal or the loss of the database, and stops the server. Returns the reason for a loss.
-async fn stop_at_end(running: Running) -> Option<String> {
+async fn stop_at_end(running: Running, hangups: Option<JoinHandle<()>>) -> Option<String> {
+    let terminal_gone = async {
+        match hangups {
+            Some(hangups) => drop(hangups.await),
+            None => std::future::pending().await,
+        }
+    };
     let fault = tokio::select! {
         () = signal() => None,
+        () = terminal_gone => None,
         fault = database_lost(&running) => Some(fault),
     };
     match &fault {
         None => {
             log::info!("stopping: requests in flight finish, queued deliveries stay queued");
             running.stop().await;
+            log::info!("stopped: everything is on disk");
         }
         Some(fault) => {
             log::error!("stopping: {fault}");

@@ -89,7 +89,7 @@ impl Checked {
     fn settings(&mut self, flags: &ArgMatches) -> Result<Settings, ConfigError> {
         let defaults = Settings::command().mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
         let fault = |error: &clap::Error| ConfigError::invalid(error, None);
-        let defaults = defaults.try_get_matches_from([OsString::new(); 0]).map_err(|error| fault(&error))?;
+        let defaults = defaults.try_get_matches_from(Vec::<OsString>::new()).map_err(|error| fault(&error))?;
         let mut settings = Settings::from_arg_matches(&defaults).map_err(|error| fault(&error))?;
         let mut take = |arguments: Vec<OsString>, file: Option<&Path>| {
             let parsed = bare_command().try_get_matches_from(arguments);

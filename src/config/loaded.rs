@@ -1,6 +1,6 @@
 //! Values of settings from flags, the environment and a file.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -63,20 +63,29 @@ impl Loaded {
         Ok(Loaded { settings, flags, file })
     }
 
+    /// Returns where a setting has its value from, and what holds it.
+    fn source(&self, id: &str) -> (&'static str, &ArgMatches) {
+        match self.flags.value_source(id) {
+            _ if self.file.value_source(id).is_some() => ("file", &self.file),
+            Some(ValueSource::CommandLine) => ("flag", &self.flags),
+            Some(ValueSource::EnvVariable) => ("environment", &self.flags),
+            _ => ("default", &self.flags),
+        }
+    }
+
+    /// Returns the values of a setting as they were given.
+    pub(super) fn values(&self, id: &str) -> Vec<&OsStr> {
+        self.source(id).1.get_raw(id).into_iter().flatten().collect()
+    }
+
     /// Returns the settings as a file that [`SettingFlags`] takes, with the source of each value. Passwords in URLs are
     /// left out.
     pub fn print(&self) -> String {
         let print = |arg: &clap::Arg| {
             let id = arg.get_id().as_str();
-            let (source, matches) = match self.flags.value_source(id) {
-                _ if self.file.value_source(id).is_some() => ("file", &self.file),
-                Some(ValueSource::CommandLine) => ("flag", &self.flags),
-                Some(ValueSource::EnvVariable) => ("environment", &self.flags),
-                _ => ("default", &self.flags),
-            };
+            let (source, _) = self.source(id);
             let name = arg.get_long().unwrap_or(id);
-            let values =
-                matches.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy().trim().to_owned());
+            let values = self.values(id).into_iter().map(|value| value.to_string_lossy().trim().to_owned());
             let given: Vec<String> = values.filter(|value| !value.is_empty()).collect();
             let shown: Vec<String> = given.iter().map(|value| stripped_of_password(value)).collect();
             let note = if shown == given { "" } else { ", without its password" };

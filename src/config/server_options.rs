@@ -8,7 +8,9 @@ use ipnet::IpNet;
 use super::secrets::{self, MASTER_KEY, SMTP_PASSWORD};
 use super::values::{heartbeat, read_logo};
 use super::{ConfigError, Settings, environment};
+use crate::actions::backups::BackupSettings;
 use crate::delivery::mail::{MailOptions, Password, SmtpUrl};
+use crate::domain::backup_plan::BackupPlan;
 use crate::domain::retention::Retention;
 use crate::domain::tenant_limits::TenantLimits;
 use crate::http::site::{AuthProxy, Branding, HeaderName};
@@ -45,6 +47,11 @@ impl Settings {
             auth_proxy,
             trusted_proxies,
             retention: self.retention(),
+            replicated: self.replicated,
+            backups: self.backup_dir.map(|folder| BackupSettings {
+                folder,
+                plan: BackupPlan { every: self.backup_every, keep: self.backup_keep },
+            }),
             listen: self.listen,
             allow_targets: self.allow_target.into_iter().flatten().collect(),
             // Custom profiles are known only once the database is open.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use log::LevelFilter;
+use strum::EnumString;
 
 use super::ConfigError;
 use crate::http::site::BaseUrl;
@@ -99,6 +100,18 @@ fn replace_password(text: &str, replacement: &str) -> String {
 
 pub(super) fn level(text: &str) -> Result<LevelFilter, String> {
     text.parse().map_err(|_| "must be error, warn, info, debug or trace".to_owned())
+}
+
+/// Form of the lines of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    text.parse().map_err(|_| "must be text or json".to_owned())
 }
 
 /// Returns an image and its media type.

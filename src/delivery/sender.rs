@@ -129,7 +129,10 @@ impl Sender {
                 .map(|text| (*text).to_owned())
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_else(|| "no words".to_owned());
-            log::error!("a worker panicked on {}: {what}", delivery.id);
+            log::error!(
+                delivery_id:% = delivery.id;
+                "a fault in Hookpost interrupted an attempt, which is repeated: {what}. Please report it with the log."
+            );
             unsent(endpoint, delivery, started_ms, Some(FailureCause::WorkerPanic))
         });
         result.ended_ms = self.clock.now_ms();

@@ -157,6 +157,8 @@ pub enum Topic {
     Disk,
     /// The server's clock is wrong.
     Clock,
+    /// A scheduled backup failed.
+    Backup,
     /// A certificate of an endpoint is about to end.
     Certificate,
 }
@@ -164,7 +166,7 @@ pub enum Topic {
 impl Topic {
     /// Whether the message is about the server, which is the operator's.
     pub fn is_of_server(self) -> bool {
-        matches!(self, Topic::Disk | Topic::Clock)
+        matches!(self, Topic::Disk | Topic::Clock | Topic::Backup)
     }
 
     /// Topics of a new contact of an owner.
@@ -257,7 +259,15 @@ mod tests {
         assert_eq!(of(Some(&tenant)), [Topic::Opened, Topic::Reminder, Topic::Closed, Topic::Certificate]);
         assert_eq!(
             of(None),
-            [Topic::Opened, Topic::Reminder, Topic::Closed, Topic::Disk, Topic::Clock, Topic::Certificate]
+            [
+                Topic::Opened,
+                Topic::Reminder,
+                Topic::Closed,
+                Topic::Disk,
+                Topic::Clock,
+                Topic::Backup,
+                Topic::Certificate
+            ]
         );
         assert!(!Topic::Disk.is_for(Some(&tenant)) && Topic::Digest.is_for(Some(&tenant)));
     }

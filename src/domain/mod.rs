@@ -5,6 +5,7 @@
 
 pub mod attempt;
 pub mod audit_action;
+pub mod backup_plan;
 pub mod clock_jumps;
 pub mod code_pattern;
 pub mod contact;
@@ -17,9 +18,11 @@ pub mod failure_group;
 pub mod filter;
 pub mod header;
 pub mod histogram;
+pub mod host_name;
 pub mod id;
 pub mod incident;
 pub mod json;
+pub mod live;
 pub mod needle;
 pub mod pattern;
 pub mod problems;

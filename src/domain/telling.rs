@@ -47,6 +47,8 @@ pub enum EdgeKind {
     DiskEnough,
     ClockWrong,
     ClockRight,
+    BackupFailed,
+    BackupMade,
     /// A contact of anybody does not get its messages.
     ContactFailing,
 }
@@ -158,6 +160,10 @@ pub enum Notice {
         is_wrong: bool,
         edge_seq: i64,
     },
+    Backup {
+        is_failed: bool,
+        edge_seq: i64,
+    },
     FailingContacts(Vec<i64>),
 }
 
@@ -177,6 +183,7 @@ impl Notice {
             Notice::Certificates(_) => Topic::Certificate,
             Notice::Disk { .. } => Topic::Disk,
             Notice::Clock { .. } => Topic::Clock,
+            Notice::Backup { .. } => Topic::Backup,
             Notice::FailingContacts(_) => Topic::Opened,
         }
     }
@@ -229,6 +236,7 @@ fn concerns(edge: &Edge, contact: &Contact, facts: &Facts) -> bool {
         }
         EdgeKind::DiskLow | EdgeKind::DiskEnough => wants(contact, Topic::Disk) && contact.tenant.is_none(),
         EdgeKind::ClockWrong | EdgeKind::ClockRight => wants(contact, Topic::Clock) && contact.tenant.is_none(),
+        EdgeKind::BackupFailed | EdgeKind::BackupMade => wants(contact, Topic::Backup) && contact.tenant.is_none(),
         EdgeKind::ContactFailing => {
             contact.tenant.is_none() && wants(contact, Topic::Opened) && edge.contact_seq != Some(contact.seq)
         }
@@ -261,6 +269,9 @@ fn notices(contact: &Contact, facts: &Facts, edges: &[&Edge]) -> Vec<Notice> {
     }
     if let Some((edge_seq, is_wrong)) = turned(edges, EdgeKind::ClockWrong, EdgeKind::ClockRight) {
         notices.push(Notice::Clock { is_wrong, edge_seq });
+    }
+    if let Some((edge_seq, is_failed)) = turned(edges, EdgeKind::BackupFailed, EdgeKind::BackupMade) {
+        notices.push(Notice::Backup { is_failed, edge_seq });
     }
     let mut failing: Vec<i64> = of(EdgeKind::ContactFailing).filter_map(|edge| edge.contact_seq).collect();
     failing.sort_unstable();

@@ -28,6 +28,11 @@ pub fn rfc3339_seconds(ms: Millis) -> String {
     format!("{:.0}Z", utc(ms - ms.rem_euclid(SECOND)))
 }
 
+/// Formats a time in UTC for names of files: `20260115T100000Z`.
+pub fn compact(ms: Millis) -> String {
+    rfc3339_seconds(ms).replace(['-', ':'], "")
+}
+
 /// Date and time of day. A later time than [`LAST`] becomes it. `jiff::Timestamp` ends a day before, so that every time zone
 /// has its times.
 fn utc(ms: Millis) -> DateTime {

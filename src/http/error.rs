@@ -153,7 +153,7 @@ impl ApiError {
     /// 500. Logs the cause under the request's id, which the response names.
     pub fn internal(cause: &dyn fmt::Display) -> ApiError {
         let id = RequestId::current();
-        log::error!("request {id}: internal error: {cause}");
+        log::error!(request_id:% = id; "internal error: {cause}");
         ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal_error",
@@ -368,7 +368,7 @@ impl From<StoreError> for ApiError {
                 return ApiError::internal(&error);
             }
         };
-        log::warn!("request {}: refused for now: {error}", RequestId::current());
+        log::warn!("a request is refused for now: {error}");
         ApiError::unavailable(code, message)
     }
 }

@@ -5,46 +5,30 @@
 //! or a service in a network of containers) are not public. All these pass, and of the others only known ones.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
 
 use actix_web::HttpRequest;
 use actix_web::http::{StatusCode, header};
 
 use super::error::ApiError;
 use super::site::BaseUrl;
-use crate::domain::Invalid;
-
-/// Host name in lower case, without a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostName(Box<str>);
-
-impl FromStr for HostName {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<HostName, Invalid> {
-        let name = text.trim_end_matches('.').to_ascii_lowercase();
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if name.is_empty() || name.len() > 253 || !name.bytes().all(is_allowed) {
-            let message = "A host is a name such as hooks.example.com, without a scheme, port or path.";
-            return Err(Invalid::new("invalid_host", message));
-        }
-        Ok(HostName(name.into()))
-    }
-}
+pub use crate::domain::host_name::HostName;
+use crate::domain::live::Live;
 
 /// Names of the server that contain a dot. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Hosts(std::sync::Arc<[HostName]>);
+pub struct Hosts {
+    base: Option<HostName>,
+    live: Live,
+}
 
 /// Paths that tell nothing and change nothing, which load balancers request under any name.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
 impl Hosts {
-    /// The host of the base URL, and further ones.
-    pub fn new(base: Option<&BaseUrl>, further: Vec<HostName>) -> Hosts {
+    /// The host of the base URL, and those of the settings.
+    pub fn new(base: Option<&BaseUrl>, live: Live) -> Hosts {
         // The host of an IPv6 address is no name.
-        let base = base.and_then(|base| base.host().parse().ok());
-        Hosts(further.into_iter().chain(base).collect())
+        Hosts { base: base.and_then(|base| base.host().parse().ok()), live }
     }
 
     /// Refuses a request for a host that the server does not have.
@@ -83,10 +67,14 @@ impl Hosts {
         if name.is_empty() || name.parse::<Ipv4Addr>().is_ok() {
             return true;
         }
-        let Ok(HostName(name)) = name.parse() else {
+        let Ok(host) = name.parse::<HostName>() else {
             return false;
         };
-        !name.contains('.') || name.ends_with(".localhost") || self.0.iter().any(|known| known.0 == name)
+        let name = host.as_str();
+        !name.contains('.')
+            || name.ends_with(".localhost")
+            || self.base.as_ref() == Some(&host)
+            || self.live.get().allow_hosts.contains(&host)
     }
 }
 
@@ -97,11 +85,18 @@ fn is_port(text: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::live::LiveSettings;
 
     #[test]
     fn addresses_local_names_and_known_names_pass_and_no_other() {
         let base: BaseUrl = "https://Hooks.example.com/hookpost".parse().unwrap();
-        let hosts = Hosts::new(Some(&base), vec!["API.internal.example".parse().unwrap()]);
+        let hosts = Hosts::new(
+            Some(&base),
+            Live::new(LiveSettings {
+                allow_hosts: vec!["API.internal.example".parse().unwrap()],
+                ..LiveSettings::default()
+            }),
+        );
         for host in [
             "hooks.example.com",
             "HOOKS.example.com:443",

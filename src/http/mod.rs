@@ -41,8 +41,8 @@ use crate::actions::publish::CheckTime;
 use crate::auth::pending::PendingSignIns;
 use crate::auth::throttle::Throttle;
 use crate::domain::event::Tenant;
+use crate::domain::live::LiveSettings;
 use crate::domain::needle::Needle;
-use crate::domain::zone::Zone;
 use crate::http::key_last_used::KeyLastUsed;
 use crate::metrics::Metrics;
 use crate::store::search::TextSearch;
@@ -90,24 +90,10 @@ pub struct App {
     pub pending_sign_ins: PendingSignIns,
     /// Pages with new secrets.
     pub shown_once: ShownOnce,
-    /// Whether every user has to set up two-factor authentication.
-    pub require_totp: bool,
-    /// Whether people in the portal may set certificates of webhooks.
-    pub portal_certificates: bool,
-    /// Profiles that people in the portal may choose, beside those of their tenant's webhooks.
-    pub portal_profiles: Arc<[String]>,
-    /// Zone of times on pages, for browsers that have not named theirs.
-    pub time_zone: Zone,
     pub site: Arc<Site>,
     pub hosts: Hosts,
     pub rate_limits: RateLimits,
     pub metrics: Metrics,
-    /// Whether `/metrics` needs no key.
-    pub metrics_open: bool,
-    /// Whether `/metrics` has series by webhook.
-    pub metrics_webhooks: bool,
-    /// URLs for reports of vulnerabilities.
-    pub security_contacts: Arc<[String]>,
     /// Time without progress after which the client of a response is given up.
     pub write_timeout: Duration,
     /// Time that one search by text may take.
@@ -187,7 +173,7 @@ pub struct BodyLimits {
 
 impl App {
     pub fn new(actions: Actions, limits: BodyLimits, site: Site, metrics: Metrics) -> App {
-        let tenant_limits = actions.limits;
+        let (live, tenant_limits) = (actions.live.clone(), actions.limits());
         App {
             actions,
             limits,
@@ -206,17 +192,10 @@ impl App {
             throttle: Throttle::default(),
             pending_sign_ins: PendingSignIns::default(),
             shown_once: ShownOnce::default(),
-            require_totp: false,
-            portal_certificates: false,
-            portal_profiles: Arc::new([]),
-            time_zone: Zone::UTC,
             site: Arc::new(site),
             hosts: Hosts::default(),
-            rate_limits: RateLimits::new(None, &tenant_limits),
+            rate_limits: RateLimits::new(live),
             metrics,
-            metrics_open: false,
-            metrics_webhooks: false,
-            security_contacts: Arc::default(),
             write_timeout: WRITE_TIMEOUT,
             search_time: SEARCH_TIME,
             connections: Connections::default(),
@@ -224,6 +203,11 @@ impl App {
             stopping: Arc::new(AtomicBool::new(false)),
             requests: Arc::new(AtomicUsize::new(0)),
         }
+    }
+
+    /// Returns the settings that can change.
+    pub fn live(&self) -> Arc<LiveSettings> {
+        self.actions.live.get()
     }
 
     pub fn refusals(&self) -> Refusals {

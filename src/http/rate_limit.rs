@@ -11,7 +11,8 @@ use actix_web::{HttpMessage as _, HttpRequest};
 
 use super::error::ApiError;
 use crate::domain::event::Tenant;
-use crate::domain::tenant_limits::{TenantLimit, TenantLimits};
+use crate::domain::live::Live;
+use crate::domain::tenant_limits::TenantLimit;
 use crate::domain::time::{Millis, SECOND};
 use crate::domain::token_bucket::{Rate, TokenBucket};
 use crate::store::api_key::ApiKey;
@@ -120,23 +121,19 @@ impl<K: Eq + Hash + Clone> Buckets<K> {
 /// Rate limits of API keys and of tenants. Cheap to clone.
 #[derive(Clone)]
 pub struct RateLimits {
-    /// Requests per second of a key without its own limit; unlimited if `None`.
-    default: Option<u32>,
-    of_a_tenant: Rate,
+    live: Live,
     keys: Buckets<i64>,
     tenants: Buckets<Tenant>,
 }
 
 impl RateLimits {
-    /// `default` is the limit of a key without its own, in requests per second.
-    pub fn new(default: Option<u32>, limits: &TenantLimits) -> RateLimits {
-        let of_a_tenant = Rate { per_second: limits.requests_per_s, burst: limits.requests_per_s };
-        RateLimits { default, of_a_tenant, keys: Buckets::default(), tenants: Buckets::default() }
+    pub fn new(live: Live) -> RateLimits {
+        RateLimits { live, keys: Buckets::default(), tenants: Buckets::default() }
     }
 
     /// Counts a request of a key, and of its tenant if it has one.
     pub fn take(&self, request: &HttpRequest, key: &ApiKey, now: Millis) -> Result<(), ApiError> {
-        if let Some(limit) = key.rate_limit_per_s.or(self.default) {
+        if let Some(limit) = key.rate_limit_per_s.or(self.live.get().key_rate_limit) {
             let rate = Rate { per_second: limit, burst: limit };
             self.keys.count(request, "key", &key.seq, rate, now).map_err(|wait| {
                 let wait_s = seconds(wait);
@@ -148,9 +145,11 @@ impl RateLimits {
 
     /// Counts a request of a tenant.
     pub fn take_of(&self, request: &HttpRequest, tenant: &Tenant, now: Millis) -> Result<(), ApiError> {
-        self.tenants.count(request, "tenant", tenant, self.of_a_tenant, now).map_err(|wait| {
+        let per_second = self.live.get().tenant_limits.requests_per_s;
+        let rate = Rate { per_second, burst: per_second };
+        self.tenants.count(request, "tenant", tenant, rate, now).map_err(|wait| {
             let wait_s = seconds(wait);
-            let most = humanize::counted(self.of_a_tenant.per_second.into(), "request");
+            let most = humanize::counted(per_second.into(), "request");
             let setting = TenantLimit::RequestsPerS.setting();
             let message = format!(
                 "Rate limit of the tenant {tenant} exceeded: the setting {setting} allows all its API keys and portal \

@@ -196,7 +196,7 @@ impl Refusals {
         };
         self.metrics.answered(status.as_u16());
         request_id::outside(Arc::clone(&self.prefix), |id| {
-            log::debug!("request {id}: refused by the HTTP parser with {status}");
+            log::debug!(request_id:% = id; "refused by the HTTP parser with {status}");
             let body = ApiError::new(status, code, message).to_json();
             let head = format!(
                 "HTTP/1.1 {status}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {}\r\nconnection: close\r\n\

@@ -53,6 +53,11 @@ impl RequestId {
         CURRENT.try_with(Clone::clone).unwrap_or_else(|_| RequestId::random())
     }
 
+    /// Returns the id of the current request, if there is one.
+    pub fn in_progress() -> Option<RequestId> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
     /// Runs work of the request on the current thread.
     pub fn scope<T>(self, work: impl FnOnce() -> T) -> T {
         CURRENT.sync_scope(self, work)
@@ -123,7 +128,7 @@ where
                     response.headers_mut().insert(X_REQUEST_ID, value);
                 }
                 if let Some(line) = line {
-                    log::debug!("request {id}: {line} returned {}", response.status());
+                    log::debug!(request_id:% = id; "{line} returned {}", response.status().as_u16());
                 }
             }
             drop(in_progress);

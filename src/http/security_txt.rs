@@ -17,11 +17,12 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 async fn show(app: Data<App>, request: HttpRequest) -> HttpResponse {
-    if app.security_contacts.is_empty() {
+    let contacts = &app.live().security_contacts;
+    if contacts.is_empty() {
         return unknown_path(request).await;
     }
     let mut text = String::new();
-    for contact in app.security_contacts.iter() {
+    for contact in contacts {
         text += &format!("Contact: {contact}\n");
     }
     // A whole day, so that the file changes once a day.

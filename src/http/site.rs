@@ -7,10 +7,11 @@ use std::sync::{Arc, OnceLock};
 use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
 pub use actix_web::http::header::HeaderName;
-use ipnet::IpNet;
 use url::{Host, Url};
 
 use crate::domain::Invalid;
+pub use crate::domain::live::Branding;
+use crate::domain::live::Live;
 use crate::store::user::Role;
 
 /// URL under which browsers reach the server: scheme, host, port, and optionally the path that a proxy maps to it.
@@ -105,19 +106,6 @@ impl std::fmt::Display for BaseUrl {
     }
 }
 
-/// Appearance of the tenant portal, and the sites that may embed it.
-#[derive(Debug, Clone, Default)]
-pub struct Branding {
-    /// Name of the application, shown instead of Hookpost.
-    pub name: Option<String>,
-    /// Image bytes and media type.
-    pub logo: Option<(Vec<u8>, &'static str)>,
-    /// `#rrggbb`
-    pub accent: Option<String>,
-    /// Origins that may embed the portal in a frame.
-    pub origins: Vec<String>,
-}
-
 /// Headers by which trusted proxies name the user whom they have signed in.
 #[derive(Debug, Clone)]
 pub struct AuthProxy {
@@ -138,15 +126,17 @@ pub struct ProxyUser {
 #[derive(Debug, Default)]
 pub struct Site {
     base: OnceLock<BaseUrl>,
-    /// Proxies whose `X-Forwarded-For` is trusted.
-    pub trusted_proxies: Vec<IpNet>,
     pub auth_proxy: Option<AuthProxy>,
-    pub portal: Branding,
+    live: Live,
 }
 
 impl Site {
-    pub fn new(base: Option<BaseUrl>, trusted_proxies: Vec<IpNet>, portal: Branding) -> Site {
-        Site { base: base.map(OnceLock::from).unwrap_or_default(), trusted_proxies, auth_proxy: None, portal }
+    pub fn new(base: Option<BaseUrl>, live: Live) -> Site {
+        Site { base: base.map(OnceLock::from).unwrap_or_default(), auth_proxy: None, live }
+    }
+
+    pub fn has_trusted_proxies(&self) -> bool {
+        !self.live.get().trusted_proxies.is_empty()
     }
 
     /// Derives the base URL from the listening address, unless a base URL is set.
@@ -174,7 +164,7 @@ impl Site {
 
     /// Whether portal sessions must work inside another site's frame. Their cookies need HTTPS, except on this machine.
     pub fn is_embedded(&self) -> bool {
-        !self.portal.origins.is_empty() && (self.base().is_https() || self.base().is_loopback())
+        !self.live.get().portal.origins.is_empty() && (self.base().is_https() || self.base().is_loopback())
     }
 
     /// Whether a request comes from a page of this server, according to the browser's headers.
@@ -195,7 +185,7 @@ impl Site {
     }
 
     fn trusts(&self, address: &IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|range| range.contains(address))
+        self.live.get().trusted_proxies.iter().any(|range| range.contains(address))
     }
 
     /// Removes the headers of a sign-in proxy from a request of anybody else.
@@ -286,6 +276,12 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+    use crate::domain::live::LiveSettings;
+
+    fn trusting(ranges: &[&str]) -> Live {
+        let trusted_proxies = ranges.iter().map(|range| range.parse().unwrap()).collect();
+        Live::new(LiveSettings { trusted_proxies, ..LiveSettings::default() })
+    }
 
     #[test]
     fn a_base_url_is_an_origin_and_perhaps_a_path() {
@@ -317,7 +313,7 @@ mod tests {
     fn only_a_trusted_proxy_names_a_user_and_only_once() {
         let named = |peer: &str, headers: &[(&'static str, &'static [u8])], has_roles: bool| {
             let site = Site {
-                trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+                live: trusting(&["10.0.0.0/8"]),
                 auth_proxy: Some(AuthProxy {
                     user: HeaderName::from_static("x-user"),
                     role: has_roles.then(|| HeaderName::from_static("x-role")),
@@ -355,10 +351,7 @@ mod tests {
     #[test]
     fn only_a_trusted_proxy_is_believed_about_the_client() {
         let address = |peer: &str, forwarded: &str, trusted: &[&str]| {
-            let site = Site {
-                trusted_proxies: trusted.iter().map(|range| range.parse().unwrap()).collect(),
-                ..Site::default()
-            };
+            let site = Site { live: trusting(trusted), ..Site::default() };
             let request = TestRequest::default()
                 .peer_addr(SocketAddr::new(peer.parse().unwrap(), 1))
                 .insert_header(("x-forwarded-for", forwarded))

@@ -50,7 +50,7 @@ where
                     chunk
                 }
                 Ok((_, Err(error))) | Err(error) => {
-                    log::warn!("request {id}: the response was cut off: {error}");
+                    log::warn!(request_id:% = id; "the response was cut off: {error}");
                     return;
                 }
             };
@@ -60,7 +60,7 @@ where
                 // Complete, or the client disconnected.
                 Ok(_) => return,
                 Err(_) => {
-                    log::info!("request {id}: the client stopped reading; the response was cut off");
+                    log::info!(request_id:% = id; "the client stopped reading, so the response was cut off");
                     return;
                 }
             }

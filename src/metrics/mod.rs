@@ -20,6 +20,7 @@ use strum::VariantArray as _;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::tenant_limits::{TenantLimit, TenantLimits};
+use crate::domain::time::{Millis, SECOND};
 use crate::domain::webhook::WebhookState;
 pub use format::Format;
 
@@ -50,6 +51,12 @@ const GAUGES: &[SnapshotGauge] = &[
     ("mails_waiting", "E-mails that wait to be sent", |now| now.waiting_mails as i64),
     ("delivering", "1 while deliveries that are due are sent, else 0", |now| now.is_delivering.into()),
     ("paused", "1 while all deliveries are paused, else 0", |now| now.is_paused.into()),
+    ("backup_failing", "1 while the last scheduled backup failed or is too old, else 0", |now| {
+        now.is_backup_failing.into()
+    }),
+    ("backup_last_success_timestamp_seconds", "Time of the newest scheduled backup; 0 if there is none", |now| {
+        now.last_backup_ms / SECOND
+    }),
     ("workers", "Threads that send requests", |now| now.workers as i64),
     ("workers_busy", "Threads that are sending a request", |now| now.busy_workers as i64),
     ("database_bytes", "Size of the database file", |now| now.database_bytes as i64),
@@ -94,6 +101,9 @@ pub struct Snapshot {
     pub waiting_mails: u64,
     pub is_delivering: bool,
     pub is_paused: bool,
+    pub is_backup_failing: bool,
+    /// When the newest scheduled backup was made; 0 if there is none.
+    pub last_backup_ms: Millis,
     /// Age of the oldest delivery that is due; 0 if none is due.
     pub oldest_waiting: Duration,
     pub workers: usize,
@@ -331,6 +341,8 @@ mod tests {
             waiting_mails: 0,
             is_delivering: true,
             is_paused: false,
+            is_backup_failing: false,
+            last_backup_ms: 0,
             oldest_waiting: Duration::ZERO,
             workers: 0,
             busy_workers: 0,

@@ -23,7 +23,9 @@ pub fn connections_per_thread(threads: usize) -> usize {
     if files < wanted {
         match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }) {
             Ok(()) => files = wanted,
-            Err(error) => log::warn!("the limit of open files stays at {files}: {error}"),
+            Err(error) => {
+                log::warn!("the limit of open files stays at {files}, so fewer clients are served at a time: {error}")
+            }
         }
     }
     let connections = usize::try_from(files / 2).unwrap_or(usize::MAX) / threads;

@@ -3,14 +3,14 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::notify;
+use super::{ServerOptions, StartError, notify};
 use crate::actions::Actions;
 use crate::delivery::heartbeat::Heartbeat;
 use crate::store::StoreError;
 
-/// Heartbeats until it is stopped. Cheap to clone.
+/// Heartbeats until it is stopped.
 #[derive(Clone, Default)]
-pub struct HeartbeatJob(Arc<Shared>);
+pub(super) struct HeartbeatJob(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -18,13 +18,36 @@ struct Shared {
     changed: Condvar,
 }
 
+/// The job of the URL that the settings have, if they have one.
+pub struct Heartbeating {
+    url: Option<String>,
+    job: HeartbeatJob,
+}
+
+impl Heartbeating {
+    pub(super) fn start(actions: Actions, options: &ServerOptions) -> Result<Heartbeating, StartError> {
+        let job = match options.heartbeat_url.clone() {
+            Some(url) => {
+                let heartbeat = Heartbeat::new(url, options.extra_certificates.clone())?;
+                HeartbeatJob::to_monitor(actions, heartbeat, options.heartbeat_interval)?
+            }
+            None => HeartbeatJob::default(),
+        };
+        Ok(Heartbeating { url: options.heartbeat_url.clone(), job })
+    }
+
+    pub(super) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    pub(super) fn stop(&self) {
+        self.job.stop();
+    }
+}
+
 impl HeartbeatJob {
     /// Starts requests to a monitor. Each follows a commit: if the writer, the scheduler or the workers stop, none is sent.
-    pub(super) fn to_monitor(
-        actions: Actions,
-        heartbeat: Heartbeat,
-        interval: Duration,
-    ) -> Result<HeartbeatJob, StoreError> {
+    fn to_monitor(actions: Actions, heartbeat: Heartbeat, interval: Duration) -> Result<HeartbeatJob, StoreError> {
         let mut was_heard = true;
         HeartbeatJob::start("heartbeat", interval, move || {
             if let Err(reason) = actions.require_delivering() {

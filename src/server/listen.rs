@@ -17,10 +17,9 @@ use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 
 use super::edge::{connections_per_thread, default_headers, limit_stall, serve_head_as_get, strip_prefix};
-use super::heartbeat_job::HeartbeatJob;
+use super::heartbeat_job::{HeartbeatJob, Heartbeating};
 use super::{Held, Prepared, Running, Server, StartError, TellingJob};
 use crate::actions::telling::Style;
-use crate::delivery::heartbeat::Heartbeat;
 use crate::domain::target::OwnInbox;
 use crate::http::refusals::Connection;
 use crate::http::{api, inbox, request_id, security_txt, unknown_path, web};
@@ -80,7 +79,7 @@ impl Prepared {
     }
 
     fn serve_on(self, listener: TcpListener) -> Result<Server, StartError> {
-        let Prepared { options, app, retention_job, lock } = self;
+        let Prepared { options, app, retention_job, backup_job, lock } = self;
         let state = app.clone();
         let write_timeout = options.write_timeout;
         let refused = |source| StartError::Listen { address: options.listen, source };
@@ -148,18 +147,14 @@ impl Prepared {
             log::warn!("\"hookpost backup\" copies from a long snapshot, without help of this server: {error}");
         }
         let site = Arc::clone(&app.site);
-        let style = Style { link: Box::new(move |path| site.url(path)), zone: app.time_zone.clone() };
+        let style = Style { link: Box::new(move |path| site.url(path)), live: app.actions.live.clone() };
         let telling = TellingJob::start(app.actions.clone(), style)?;
-        let monitor = match &options.heartbeat_url {
-            Some(url) => {
-                let heartbeat = Heartbeat::new(url.clone(), options.extra_certificates.clone())?;
-                HeartbeatJob::to_monitor(app.actions.clone(), heartbeat, options.heartbeat_interval)?
-            }
-            None => HeartbeatJob::default(),
-        };
-        let heartbeats = [monitor, HeartbeatJob::to_watchdog(app.actions.clone())?];
+        let heartbeating = Arc::new(Mutex::new(Heartbeating::start(app.actions.clone(), &options)?));
+        let watchdog = HeartbeatJob::to_watchdog(app.actions.clone())?;
         let held = Arc::new(Mutex::new(Some(Held { _backups: backups.ok(), _lock: lock })));
-        let running = Running { address, app, retention_job, telling, heartbeats, handle: http.handle(), held };
+        let handle = http.handle();
+        let running =
+            Running { address, app, retention_job, backup_job, telling, heartbeating, watchdog, handle, held };
         Ok(Server { http, running })
     }
 }

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::actions::backups::BackupSettings;
 use crate::clock::Clock;
 use crate::delivery::guard::{Lookup, system_lookup};
 use crate::delivery::mail::MailOptions;
 use crate::delivery::{EngineOptions, Transport};
+use crate::domain::live::LiveSettings;
 use crate::domain::retention::Retention;
 use crate::domain::target::AllowEntry;
 use crate::domain::tenant_limits::TenantLimits;
@@ -74,6 +76,10 @@ pub struct ServerOptions {
     /// Certificates in PEM to trust in addition to the public ones.
     pub extra_certificates: Vec<Vec<u8>>,
     pub retention: Retention,
+    /// Whether a replicator such as Litestream runs; looked for if `None`.
+    pub replicated: Option<bool>,
+    /// Scheduled backups.
+    pub backups: Option<BackupSettings>,
     /// Whether to pause all deliveries before anything is sent.
     pub paused: bool,
     pub clock: Clock,
@@ -83,6 +89,25 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
+    /// Returns those that can change while the server runs.
+    pub fn live(&self) -> LiveSettings {
+        LiveSettings {
+            retention: self.retention,
+            tenant_limits: self.tenant_limits,
+            key_rate_limit: self.key_rate_limit,
+            allow_hosts: self.allow_hosts.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            require_totp: self.require_totp,
+            portal: self.portal.clone(),
+            portal_certificates: self.portal_certificates,
+            portal_profiles: self.portal_profiles.clone().into(),
+            time_zone: self.time_zone.clone(),
+            metrics_open: self.metrics_open,
+            metrics_webhooks: self.metrics_webhooks,
+            security_contacts: self.security_contacts.clone(),
+        }
+    }
+
     /// Returns the defaults for a database.
     pub fn new(database: PathBuf) -> ServerOptions {
         ServerOptions {
@@ -116,6 +141,8 @@ impl ServerOptions {
             heartbeat_interval: Duration::from_secs(60),
             extra_certificates: Vec::new(),
             retention: Retention::default(),
+            replicated: None,
+            backups: None,
             paused: false,
             clock: Clock::machine(),
             lookup: system_lookup(),

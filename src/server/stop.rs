@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::heartbeat_job::HeartbeatJob;
 use super::{Running, notify};
 
 /// Longest timeout of a webhook, and so of a request in flight.
@@ -34,7 +33,8 @@ impl Running {
         let engine = self.app.actions.engine.clone();
         notify::stopping();
         // A server that stops sends nothing: the monitor may notice.
-        self.heartbeats.iter().for_each(HeartbeatJob::stop);
+        self.heartbeating.lock().unwrap_or_else(PoisonError::into_inner).stop();
+        self.watchdog.stop();
         engine.begin_stop();
         self.app.stop();
         let is_idle = tokio::task::spawn_blocking(move || engine.stop(patience));
@@ -55,9 +55,11 @@ impl Running {
         let _ = timeout(GRACE.min(patience), ended).await;
         self.handle.stop(false).await;
         let store = self.app.actions.store.clone();
-        let (retention_job, telling) = (self.retention_job.clone(), self.telling.clone());
+        let (retention_job, backup_job) = (self.retention_job.clone(), self.backup_job.clone());
+        let telling = self.telling.clone();
         let close = move || {
             telling.stop();
+            backup_job.stop();
             retention_job.stop();
             store.close();
         };

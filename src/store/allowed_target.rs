@@ -41,6 +41,12 @@ impl AllowedTargets {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Replaces the list by an equal one with another pointer.
+    pub fn renew(&self) {
+        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *entries = entries.iter().cloned().collect();
+    }
+
     pub(super) fn apply(&self, change: &Change) {
         if let Change::AllowedTargets(entries) = change {
             *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(entries);

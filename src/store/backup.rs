@@ -1,9 +1,10 @@
 //! Backups and integrity checks, both beside a running server.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
-use std::sync::TryLockError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, TryLockError};
 use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
@@ -16,12 +17,20 @@ use super::error::{Result, StoreError};
 use super::event;
 use super::migrate;
 use super::online_copy;
-use super::open::OpenError;
+use super::open::{self, OpenError, beside};
 use super::part::{Part, folder_of, io_error};
 
 /// Pages of a step within one snapshot, after which the copy is synced and rests for as long: 4 MiB.
 const STEP: i32 = 1024;
 const LONGEST_REST: Duration = Duration::from_millis(200);
+/// Virtual instructions, or steps of the check of pages, between two looks at the time.
+const PROGRESS: i32 = 1_000;
+/// Time of a check after which it rests.
+const CHECKED: Duration = Duration::from_millis(5);
+/// Rest of a check, as a multiple of the time that it worked.
+const CHECK_REST: u32 = 2;
+/// Longest check of a copy. At a third of one core it reads hundreds of gigabytes.
+const CHECK_LIMIT: Duration = Duration::from_secs(3600);
 /// Rest after a step that met a lock.
 const LOCKED: Duration = Duration::from_millis(10);
 
@@ -39,6 +48,8 @@ pub enum BackupError {
     NoRoom { folder: PathBuf, free: String, wanted: String },
     #[error("Other programs changed the database again and again during the copy. Try again when they have ended.")]
     Disturbed,
+    #[error("The copy could not be checked within an hour, so it was not kept.")]
+    Unchecked,
     /// Message of a server that made the copy.
     #[error("{0}")]
     Server(String),
@@ -86,7 +97,8 @@ pub(super) fn copy_snapshot(source: &Connection, to: &Path) -> Result<(), Backup
     part_of_snapshot(source, folder_of(to), &|_, _| {})?.name(to)
 }
 
-fn part_of_snapshot(source: &Connection, folder: &Path, report: Report<'_>) -> Result<Part, BackupError> {
+/// Returns a complete copy of one snapshot in a folder, without a name.
+pub(super) fn part_of_snapshot(source: &Connection, folder: &Path, report: Report<'_>) -> Result<Part, BackupError> {
     let snapshot = source.unchecked_transaction()?;
     let bytes = size(&snapshot)?;
     let part = Part::create(folder, bytes)?;
@@ -113,19 +125,59 @@ fn part_of_snapshot(source: &Connection, folder: &Path, report: Report<'_>) -> R
 }
 
 impl Store {
+    /// Copies the database into a new file, as [`backup`](Store::backup) does. The file gets its name once it is complete,
+    /// checked and on disk. Fails with [`BackupError::Unwanted`] once `is_stopping`.
+    pub fn backup_to(&self, to: &Path, is_stopping: &Arc<AtomicBool>) -> Result<(), BackupError> {
+        if to.exists() {
+            return Err(BackupError::Exists(to.to_owned()));
+        }
+        let part = self.copy_online(folder_of(to), || !is_stopping.load(Ordering::SeqCst))?;
+        verify(&part.reopen()?, to, is_stopping)?;
+        part.name(to)
+    }
+
     /// Copies the database into a file without a name, while it is written, beside it on the same disk. The copy is
     /// made in steps between the writer's commits and keeps no snapshot. Blocks. One at a time: a second call fails. Ends
     /// before the next step once `is_awaited` is false.
     pub fn backup(&self, is_awaited: impl Fn() -> bool) -> Result<File, BackupError> {
+        self.copy_online(folder_of(self.path()), is_awaited)?.unnamed()
+    }
+
+    fn copy_online(&self, folder: &Path, is_awaited: impl Fn() -> bool) -> Result<Part, BackupError> {
         let _alone = match self.copying.try_lock() {
             Ok(alone) => alone,
             Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
             Err(TryLockError::WouldBlock) => return Err(BackupError::Running),
         };
         let bytes = self.read(|connection| size(connection).map_err(StoreError::from))?;
-        let part = Part::create(folder_of(self.path()), bytes)?;
+        let part = Part::create(folder, bytes)?;
         online_copy::copy(&self.writer, &part, is_awaited)?;
-        part.unnamed()
+        Ok(part)
+    }
+}
+
+/// Checks a complete copy: its schema and all of its pages. Most of the time it rests, so the server keeps its cores.
+fn verify(copy: &Connection, to: &Path, is_stopping: &Arc<AtomicBool>) -> Result<(), BackupError> {
+    migrate::require_current(copy, to)?;
+    let (begin, stopping) = (Instant::now(), Arc::clone(is_stopping));
+    let mut worked_since = begin;
+    copy.progress_handler(
+        PROGRESS,
+        Some(move || {
+            let worked = worked_since.elapsed();
+            if worked >= CHECKED {
+                std::thread::sleep((worked * CHECK_REST).min(LONGEST_REST));
+                worked_since = Instant::now();
+            }
+            stopping.load(Ordering::SeqCst) || begin.elapsed() > CHECK_LIMIT
+        }),
+    )?;
+    match open::quick_check(copy) {
+        Ok(None) => Ok(()),
+        Ok(Some(detail)) => Err(OpenError::damaged(to, detail).into()),
+        Err(_) if is_stopping.load(Ordering::SeqCst) => Err(BackupError::Unwanted),
+        Err(_) if begin.elapsed() > CHECK_LIMIT => Err(BackupError::Unchecked),
+        Err(error) => Err(OpenError::damaged(to, error).into()),
     }
 }
 
@@ -184,5 +236,21 @@ pub(super) fn read_only(database: &Path) -> Result<Connection, BackupError> {
     let connection = Connection::open_with_flags(database, flags).map_err(&sqlite)?;
     connection.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF;").map_err(&sqlite)?;
     migrate::require_ours(&connection, database)?;
+    Ok(connection)
+}
+
+/// Like [`read_only`], for a copy. One without a log is never written, so its folder gets no log and need not be writable.
+pub(super) fn read_copy(file: &Path) -> Result<Connection, BackupError> {
+    let has_log = fs::metadata(beside(file, "-wal")).is_ok_and(|log| log.len() > 0);
+    if has_log || !file.exists() {
+        return read_only(file);
+    }
+    let path = url::Url::from_file_path(std::path::absolute(file).map_err(io_error(file))?);
+    let Ok(path) = path else { return read_only(file) };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection =
+        Connection::open_with_flags(format!("{path}?immutable=1"), flags).map_err(OpenError::sqlite(file))?;
+    connection.execute_batch("PRAGMA trusted_schema = OFF;").map_err(OpenError::sqlite(file))?;
+    migrate::require_ours(&connection, file)?;
     Ok(connection)
 }

@@ -107,6 +107,8 @@ impl WriteTx<'_> {
 /// State of the writer's thread.
 pub(super) struct Group<'a> {
     pub(super) connection: &'a Connection,
+    /// Whether the log is a replicator's.
+    pub(super) is_replicated: bool,
     pub(super) directory: Directory,
     pub(super) snapshots: Snapshots,
     pub(super) clock: Clock,
@@ -130,6 +132,9 @@ impl Group<'_> {
         }
         // A requested copy is not made any more. Dropping it ends the wait of its caller with an error.
         drop(self.shared.copy.take());
+        if self.is_replicated {
+            return;
+        }
         // Shortens the log for the next start. A failure only costs time then.
         let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
@@ -158,7 +163,7 @@ impl Group<'_> {
                     (Ok(()), count)
                 }
                 Err(error) => {
-                    log::error!("a group of {} jobs failed: {error}", group.len());
+                    log::error!("{} writes failed together, and their callers are told: {error}", group.len());
                     (Err(error), group.len())
                 }
             };

@@ -58,6 +58,21 @@ pub(super) struct Unlocked {
     pub(super) rotated: Option<Rotated>,
 }
 
+/// Key that the secrets of a copy need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NeededKey {
+    /// Nothing is encrypted yet.
+    None,
+    Present {
+        id: String,
+    },
+    /// `origin` is the place with another key, or without one.
+    Absent {
+        id: String,
+        origin: String,
+    },
+}
+
 struct State {
     proof: String,
     next_proof: Option<String>,
@@ -99,6 +114,26 @@ pub(super) fn unlock(
         Some(next_proof) => vault.finish_interrupted(&state.proof, next_proof),
         None => vault.fitting(&state),
     }
+}
+
+/// Returns the key that a copy needs in the place of a database, and whether it is at hand.
+pub(super) fn needed(copy: &Connection, database: &Path, source: &KeySource) -> Result<NeededKey, OpenError> {
+    let vault = Vault { connection: copy, path: database, source };
+    let query = "SELECT count(*) FROM sqlite_schema WHERE name = 'master_key'";
+    let tables: u32 = copy.query_row(query, [], |row| row.get(0)).map_err(OpenError::sqlite(database))?;
+    let Some(state) = (if tables == 0 { None } else { vault.state()? }) else {
+        return Ok(NeededKey::None);
+    };
+    let id = key_id(&state.proof).unwrap_or_default().to_owned();
+    // A key file that cannot be parsed is none that fits.
+    let key = vault.current_key().unwrap_or_else(|error| {
+        log::warn!("{error}");
+        None
+    });
+    Ok(match key.filter(|key| key.fits(&state.proof)) {
+        Some(_) => NeededKey::Present { id },
+        None => NeededKey::Absent { id, origin: vault.origin() },
+    })
 }
 
 /// Encrypts all secrets under a new key. The new key is taken from `<database>.key.new` if that file exists, and generated
@@ -256,12 +291,17 @@ impl Vault<'_> {
         }
     }
 
-    fn no_key(&self, found: Option<MasterKey>, proof: &str) -> OpenError {
-        let (path, id) = (self.path.to_owned(), key_id(proof).unwrap_or_default().to_owned());
-        let origin = match self.source {
+    /// Place of the key.
+    fn origin(&self) -> String {
+        match self.source {
             KeySource::Beside => self.key_file().display().to_string(),
             KeySource::Given { setting, .. } => setting.clone(),
-        };
+        }
+    }
+
+    fn no_key(&self, found: Option<MasterKey>, proof: &str) -> OpenError {
+        let (path, id) = (self.path.to_owned(), key_id(proof).unwrap_or_default().to_owned());
+        let origin = self.origin();
         match found {
             Some(found) => OpenError::KeyWrong { path, origin, found: found.id().to_owned(), id },
             None => OpenError::KeyMissing { path, file: self.key_file(), id },

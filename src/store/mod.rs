@@ -60,6 +60,8 @@ mod plans;
 pub mod portal_link;
 pub mod profile;
 pub mod recovery_code;
+mod replicator;
+pub mod restore;
 pub mod retention;
 mod seal;
 pub mod search;
@@ -85,7 +87,7 @@ pub use change::{Change, DueDelivery, Observer};
 pub use error::{Result, StoreError};
 pub use group::WriteTx;
 pub use lock::FileLock;
-pub use master_key::KeySource;
+pub use master_key::{KeySource, NeededKey};
 pub use open::{OpenError, beside};
 pub use part::free_bytes;
 pub use rusqlite::Connection;
@@ -115,6 +117,7 @@ pub struct Store {
     filters: filters::Filters,
     path: Arc<PathBuf>,
     identity: open::Identity,
+    is_replicated: bool,
     /// Held while the database is copied.
     copying: Arc<Mutex<()>>,
 }
@@ -128,8 +131,23 @@ impl Store {
         clock: &Clock,
         metrics: &Metrics,
     ) -> Result<(Store, FileLock), OpenError> {
+        Store::open_replicated(path, keys, clock, metrics, None)
+    }
+
+    /// Like [`open`](Self::open). `is_replicated`: whether a replicator writes the log into the file; looked for if `None`.
+    pub fn open_replicated(
+        path: &Path,
+        keys: &KeySource,
+        clock: &Clock,
+        metrics: &Metrics,
+        is_replicated: Option<bool>,
+    ) -> Result<(Store, FileLock), OpenError> {
         let lock = FileLock::take(path)?;
         let (connection, unlocked) = open::for_writing(path, keys, clock)?;
+        let is_replicated = is_replicated.unwrap_or_else(|| replicator::is_found(path));
+        if is_replicated {
+            open::leave_log(&connection).map_err(OpenError::sqlite(path))?;
+        }
         let identity = open::Identity::of(path)?;
         part::remove_leftovers(part::folder_of(path));
         let readers = open::readers(path, open::READERS, &unlocked.key)?;
@@ -146,7 +164,7 @@ impl Store {
             filters: filters.clone(),
             allowed_targets: allowed_targets.clone(),
         };
-        let writer = Writer::start(connection, snapshots, clock.clone(), metrics.clone())?;
+        let writer = Writer::start(connection, is_replicated, snapshots, clock.clone(), metrics.clone())?;
         let path = Arc::new(path.to_owned());
         let copying = Arc::default();
         let store = Store {
@@ -160,6 +178,7 @@ impl Store {
             filters,
             path,
             identity,
+            is_replicated,
             copying,
         };
         if open::is_checked_later(store.path()) {
@@ -180,7 +199,7 @@ impl Store {
                     "{} is damaged: {detail}. Restore a backup, or copy the file and try to recover it with the sqlite3 program.",
                     path.display()
                 )),
-                Err(error) => log::error!("the database could not be checked: {error}"),
+                Err(error) => log::error!("the database could not be checked: {error}. \"hookpost check\" checks it."),
             }
         };
         std::thread::Builder::new()
@@ -286,6 +305,11 @@ impl Store {
     /// was set back meanwhile.
     pub fn take_latest_ms(&self) -> Millis {
         self.writer.take_latest_ms()
+    }
+
+    /// Whether the server leaves the write-ahead log to a replicator.
+    pub fn is_replicated(&self) -> bool {
+        self.is_replicated
     }
 
     /// Returns the sizes of the database file and its write-ahead log, in bytes.

@@ -16,6 +16,7 @@ use thiserror::Error;
 use super::error::StoreError;
 use super::master_key::{self, KeySource, Unlocked};
 use super::migrate;
+use super::replicator;
 use super::seal::{self, MasterKey};
 use crate::clock::Clock;
 
@@ -156,6 +157,12 @@ pub(super) fn for_writing(path: &Path, keys: &KeySource, clock: &Clock) -> Resul
     Ok((connection, unlocked))
 }
 
+/// Leaves the log to a replicator, while the connection is open and when it is closed.
+pub(super) fn leave_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "wal_autocheckpoint", replicator::MOST_PAGES)?;
+    keep_log_on_close(connection, true)
+}
+
 /// Opens the file for a command beside a running server. Never migrates, and does not use the master key.
 pub(super) fn for_command(path: &Path) -> Result<Connection, OpenError> {
     let sqlite = OpenError::sqlite(path);
@@ -229,7 +236,7 @@ fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 }
 
 /// Returns the first fault that SQLite's quick check finds, if any. Reads the whole file.
-fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
+pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
     verdict(connection, "PRAGMA quick_check(1)")
 }
 

@@ -95,6 +95,8 @@ pub(super) fn machine(tx: &mut WriteTx<'_>, fault: MachineFault, is_fault: bool,
         (MachineFault::Disk, false) => "hookpost.disk.recovered",
         (MachineFault::Clock, true) => "hookpost.clock.wrong",
         (MachineFault::Clock, false) => "hookpost.clock.recovered",
+        (MachineFault::Backup, true) => "hookpost.backup.failed",
+        (MachineFault::Backup, false) => "hookpost.backup.recovered",
     };
     if is_wanted(tx, name) { store(tx, name, &json!({"message": text})) } else { Ok(()) }
 }

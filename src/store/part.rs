@@ -67,8 +67,13 @@ impl Part {
         self.finish()?;
         fs::rename(&self.path, to).map_err(io_error(to))?;
         self.is_named = true;
-        let folder = folder_of(to);
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder))
+        sync_folder(folder_of(to))
+    }
+
+    /// Opens the complete copy for a look at it, and for changes before it gets its name. Otherwise like [`Part::open`].
+    pub(super) fn reopen(&self) -> Result<Connection, BackupError> {
+        self.finish()?;
+        Ok(self.open()?)
     }
 
     /// Returns the complete copy as a file without a name: closing it deletes it, and no crash can leave it behind.
@@ -92,6 +97,11 @@ impl Drop for Part {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Writes the names of a folder to the disk.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), BackupError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder))
 }
 
 /// Returns the folder of a file.

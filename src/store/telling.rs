@@ -217,6 +217,7 @@ pub fn clean(tx: &mut WriteTx<'_>) -> Result<bool> {
 pub enum MachineFault {
     Disk,
     Clock,
+    Backup,
 }
 
 impl MachineFault {
@@ -224,6 +225,7 @@ impl MachineFault {
         match self {
             MachineFault::Disk => "disk",
             MachineFault::Clock => "clock",
+            MachineFault::Backup => "backup",
         }
     }
 }
@@ -240,6 +242,7 @@ pub fn set_machine_fault(tx: &mut WriteTx<'_>, fault: MachineFault, size: Option
     let (began, over) = match fault {
         MachineFault::Disk => (EdgeKind::DiskLow, EdgeKind::DiskEnough),
         MachineFault::Clock => (EdgeKind::ClockWrong, EdgeKind::ClockRight),
+        MachineFault::Backup => (EdgeKind::BackupFailed, EdgeKind::BackupMade),
     };
     let name = fault.name();
     match size {

@@ -159,6 +159,7 @@ impl Shared {
 impl Writer {
     pub(super) fn start(
         connection: Connection,
+        is_replicated: bool,
         snapshots: Snapshots,
         clock: Clock,
         metrics: Metrics,
@@ -190,6 +191,7 @@ impl Writer {
                 let run = AssertUnwindSafe(move || {
                     let group = Group {
                         connection: &connection,
+                        is_replicated,
                         directory,
                         snapshots,
                         clock,

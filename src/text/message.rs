@@ -1,6 +1,7 @@
 //! Messages to contacts: a title and some sentences, in plain text. They name hosts and tenants, and no free text of tenants,
 //! from which a mail program would make links.
 
+use crate::domain::contact::Topic;
 use crate::domain::telling::IncidentChange;
 use crate::domain::time::Millis;
 use crate::domain::zone::Zone;
@@ -210,13 +211,38 @@ pub fn clock(is_wrong: bool, off_ms: Millis) -> String {
     }
 }
 
+/// Sentences about scheduled backups: why the last one failed, if it did, and the age of the newest.
+pub fn backup_failed(error: Option<&str>, age_ms: Option<Millis>) -> String {
+    let failed = error.map_or_else(
+        || "No scheduled backup was completed for twice the interval.".to_owned(),
+        |error| format!("The last scheduled backup failed: {}", ended(error)),
+    );
+    let newest = match age_ms {
+        Some(age) => format!("The newest backup is {} old.", duration(age.max(0))),
+        None => "There is no backup.".to_owned(),
+    };
+    format!("{failed} {newest} Older backups were kept, and it is tried again.")
+}
+
+/// Sentence about scheduled backups that are made again.
+pub fn backup_made() -> String {
+    "A scheduled backup was made and checked.".to_owned()
+}
+
+/// An error as a sentence.
+fn ended(error: &str) -> String {
+    if error.ends_with('.') { error.to_owned() } else { format!("{error}.") }
+}
+
 /// Words about the machine.
-pub fn machine(is_disk: bool, is_fault: bool, text: String) -> Words {
-    let title = match (is_disk, is_fault) {
-        (true, true) => "Low disk space",
-        (true, false) => "Enough disk space again",
-        (false, true) => "The server's clock may be wrong",
-        (false, false) => "The server's clock is right again",
+pub fn machine(topic: Topic, is_fault: bool, text: String) -> Words {
+    let title = match (topic, is_fault) {
+        (Topic::Backup, true) => "The backup failed",
+        (Topic::Backup, false) => "Backups are made again",
+        (Topic::Clock, true) => "The server's clock may be wrong",
+        (Topic::Clock, false) => "The server's clock is right again",
+        (_, true) => "Low disk space",
+        (_, false) => "Enough disk space again",
     };
     Words { title: title.to_owned(), text }
 }

@@ -113,7 +113,7 @@ impl Actions {
             }
             for some in seqs.chunks(bulk::STEP) {
                 let (some, states, done_so_far) = (some.to_vec(), states.clone(), done);
-                let (caller, description, limits) = (caller.clone(), description.clone(), self.limits);
+                let (caller, description, limits) = (caller.clone(), description.clone(), self.limits());
                 let changed = self.step(go_on, move |tx| {
                     let changed = change(tx, &limits, action, &some, &states)?;
                     if changed == 0 {

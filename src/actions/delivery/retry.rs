@@ -14,7 +14,7 @@ impl Actions {
     /// Retries a delivery. A finished one starts a new series of attempts; a pending or retrying one is due now. If the
     /// webhook is inactive, the delivery stays queued.
     pub fn retry(&self, caller: &Caller, id: &str) -> Pending<Delivery> {
-        let (caller, id, limits) = (caller.clone(), id.to_owned(), self.limits);
+        let (caller, id, limits) = (caller.clone(), id.to_owned(), self.limits());
         self.store.write(move |tx| {
             let delivery = lookup::delivery(tx.connection(), &caller, &id)?;
             retry(tx, &limits, &delivery)?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Style;
 use crate::domain::contact::{Contact, Topic};
-use crate::domain::telling::{Facts, IncidentChange, Notice, daily, has_open};
+use crate::domain::telling::{Facts, IncidentChange, Notice, has_open};
 use crate::domain::time::{Millis, rfc3339};
 use crate::domain::zone::Zone;
 use crate::store::incident::{self, read};
@@ -76,20 +76,26 @@ pub(super) fn compose(
     Ok(match notice {
         Notice::Incidents(changes) => return of_incidents(connection, contact, (topic, changes), facts, now, style),
         Notice::Certificates(edges) => {
-            let zone = daily::zone_of(contact, &style.zone);
+            let zone = style.zone_of(contact);
             let (named, total) = certificates(connection, facts, edges, &zone, now)?;
             let key = format!("certificates-{}", contact.id);
             plain("hookpost.certificate.ending", words::certificates(&named, total), "warning", true, &key, "/webhooks")
         }
         Notice::Disk { is_low, edge_seq } => {
-            let words = words::machine(true, *is_low, table::text_of(connection, *edge_seq)?);
+            let words = words::machine(topic, *is_low, table::text_of(connection, *edge_seq)?);
             let event_type = if *is_low { "hookpost.disk.low" } else { "hookpost.disk.recovered" };
             plain(event_type, words, if *is_low { "critical" } else { "info" }, *is_low, "disk", "/settings/data")
         }
         Notice::Clock { is_wrong, edge_seq } => {
-            let words = words::machine(false, *is_wrong, table::text_of(connection, *edge_seq)?);
+            let words = words::machine(topic, *is_wrong, table::text_of(connection, *edge_seq)?);
             let event_type = if *is_wrong { "hookpost.clock.wrong" } else { "hookpost.clock.recovered" };
             plain(event_type, words, if *is_wrong { "warning" } else { "info" }, *is_wrong, "clock", "/")
+        }
+        Notice::Backup { is_failed, edge_seq } => {
+            let words = words::machine(topic, *is_failed, table::text_of(connection, *edge_seq)?);
+            let event_type = if *is_failed { "hookpost.backup.failed" } else { "hookpost.backup.recovered" };
+            let severity = if *is_failed { "error" } else { "info" };
+            plain(event_type, words, severity, *is_failed, "backup", "/settings/data")
         }
         Notice::FailingContacts(seqs) => {
             let mut named = Vec::new();
@@ -184,7 +190,7 @@ fn of_incidents(
     Ok(Composed {
         topic,
         event_type,
-        words: words::incidents(&named, totals, &daily::zone_of(contact, &style.zone), now),
+        words: words::incidents(&named, totals, &style.zone_of(contact), now),
         severity: match topic {
             Topic::Closed => "info",
             _ if totals.ending == changes.len() as u64 => "warning",

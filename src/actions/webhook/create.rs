@@ -63,7 +63,7 @@ impl Actions {
         };
         let by_url = known_by.filter(|known_by| matches!(known_by, KnownBy::Url)).cloned();
         webhook.by_settings = by_url.is_some();
-        let (auditor, limits) = (caller.clone(), self.limits);
+        let (auditor, limits) = (caller.clone(), self.limits());
         let webhook = self
             .store
             .write(move |tx| -> Result<_> {

@@ -82,13 +82,18 @@ fn run(listen: SocketAddr, folder: &Path) -> Result<(), CliError> {
             log::error!("the receivers stopped: {error}");
         }
     })?;
-    serve::serve(Prepared::new(options)?, None, move |running| {
-        announce(running, &token);
-        let running = running.clone();
-        if let Err(error) = start_thread("events", move || publish_events(&running)) {
-            log::error!("new events cannot be published: {error}");
-        }
-    })
+    serve::serve(
+        Prepared::new(options)?,
+        None,
+        move |running| {
+            announce(running, &token);
+            let running = running.clone();
+            if let Err(error) = start_thread("events", move || publish_events(&running)) {
+                log::error!("new events cannot be published: {error}");
+            }
+        },
+        None,
+    )
 }
 
 /// Adds an administrator. Returns the token of a link that signs them in.

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use super::Finding;
 use crate::clock::Clock;
-use crate::domain::time::{DAY, Millis};
-use crate::store::diagnosis::diagnose;
+use crate::domain::time::{DAY, Millis, rfc3339};
+use crate::store::diagnosis::{self, Known, diagnose};
 use crate::store::{KeySource, beside, free_bytes};
 use crate::text::humanize;
 
@@ -57,6 +57,25 @@ pub(super) fn database(path: &Path) -> Vec<Finding> {
     }
 }
 
+/// Says up to when a database is known.
+pub(super) fn known_until(path: &Path) -> Vec<Finding> {
+    const CHECK: &str = "known until";
+    vec![match diagnosis::known_until(path) {
+        Err(error) => Finding::problem(CHECK, format!("{error}."), "Check --db or HOOKPOST_DB."),
+        Ok(Known { event: None, .. }) => Finding::ok(CHECK, "The database has no events. Publish all again."),
+        Ok(Known { event: Some(event), changed_ms }) => {
+            let (id, tenant) = (event.id, event.tenant);
+            let changed = changed_ms.map(|at| format!(" The last change is of {}.", rfc3339(at))).unwrap_or_default();
+            let received = rfc3339(event.received_ms);
+            let message = format!("The newest event is {id} of tenant {tenant}, accepted at {received}.{changed}");
+            Finding::ok(CHECK, message).with(
+                "Publish again what your application published after that time, with the same ids. What the database has is \
+                 not accepted twice.",
+            )
+        }
+    }]
+}
+
 /// Checks the free space of the disk with the database, which has `bytes`.
 fn disk(path: &Path, bytes: u64) -> Finding {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -95,20 +114,25 @@ pub(super) fn master_key(database: &Path, keys: &KeySource) -> Vec<Finding> {
     }]
 }
 
-/// Checks the age of the newest backup.
-pub(super) fn backups(path: Option<&Path>) -> Vec<Finding> {
+/// Checks the age of the newest backup, which is old after twice the interval of scheduled ones.
+pub(super) fn backups(path: Option<&Path>, every: Option<Millis>) -> Vec<Finding> {
     let Some(path) = path else {
-        let message = "Name the newest backup or its folder with --backups, to check its age.";
+        let message =
+            "Set --backup-dir to have the server make backups, or name your own with --backups to check its age.";
         return vec![Finding::skipped("backup", message)];
     };
-    let advice = "\"hookpost backup FILE\" makes one, also while the server runs. Run it daily.";
+    let advice = match every {
+        Some(_) => "Look at the log of the server, and at Settings, Data.",
+        None => "Set --backup-dir, or run \"hookpost backup FILE\" daily, also while the server runs.",
+    };
+    let old = every.map_or(OLD, |every| every.saturating_mul(2));
     vec![match newest(path) {
         Err(error) => Finding::problem("backup", format!("{} cannot be read: {error}.", path.display()), advice),
         Ok(None) => Finding::problem("backup", format!("There is no backup in {}.", path.display()), advice),
         Ok(Some(made)) => {
             let age = Clock::machine().now_ms() - made;
             let message = format!("The newest backup is {} old.", humanize::duration(age.max(0)));
-            if age > OLD { Finding::warning("backup", message, advice) } else { Finding::ok("backup", message) }
+            if age > old { Finding::warning("backup", message, advice) } else { Finding::ok("backup", message) }
         }
     }]
 }

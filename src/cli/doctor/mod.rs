@@ -31,9 +31,12 @@ pub(super) struct Doctor {
     /// URL that is requested to check outgoing HTTPS and the clock
     #[arg(long, value_name = "URL", default_value = "https://example.com/")]
     probe: Url,
-    /// Newest backup, or the folder of the backups, to check its age
+    /// Newest backup, or the folder of the backups, to check its age; --backup-dir if unset
     #[arg(long, value_name = "PATH")]
     backups: Option<PathBuf>,
+    /// Say up to when the database is known, so that later events can be published again
+    #[arg(long)]
+    after_restore: bool,
     #[command(flatten)]
     output: OutputFlags,
 }
@@ -99,9 +102,11 @@ impl Doctor {
         let (base, proxies, mail) = (options.base_url.clone(), options.trusted_proxies.clone(), options.mail.clone());
         let network = network::Network::new(&options, self.probe)?;
         let (names, reached, probed) = (network.clone(), network.clone(), network.clone());
-        let backups = self.backups;
+        let backups = self.backups.or_else(|| options.backups.as_ref().map(|backups| backups.folder.clone()));
+        let every = options.backups.as_ref().map(|backups| backups.plan.every);
         let own = network.clone();
-        let checks: Vec<(&'static str, Check)> = vec![
+        let restored = self.after_restore.then(|| options.database.clone());
+        let mut checks: Vec<(&'static str, Check)> = vec![
             ("database", Box::new(move || local::database(&database))),
             ("master key", Box::new(move || local::master_key(&key, &keys))),
             ("listen", Box::new(move || own.listen(listen))),
@@ -109,8 +114,11 @@ impl Doctor {
             ("DNS", Box::new(move || names.dns())),
             ("outgoing HTTPS", Box::new(move || probed.outgoing())),
             ("mail", Box::new(move || network::mail(mail))),
-            ("backup", Box::new(move || local::backups(backups.as_deref()))),
+            ("backup", Box::new(move || local::backups(backups.as_deref(), every))),
         ];
+        if let Some(database) = restored {
+            checks.push(("known until", Box::new(move || local::known_until(&database))));
+        }
         let findings = all(checks);
         let has_problem = findings.iter().any(|finding| finding.grade == Grade::Problem);
         if self.output.json {

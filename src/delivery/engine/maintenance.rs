@@ -31,7 +31,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
     let mut tended_ms = Millis::MIN;
     let mut positions = HashMap::new();
     let newest_ms = shared.store.read_for_delivery(retention::newest_ms).unwrap_or_else(|error| {
-        log::error!("the time of the newest row could not be read: {error}");
+        log::error!("the time of the newest row could not be read, so a clock that was set is noticed later: {error}");
         None
     });
     let mut jumps = ClockJumps::since(newest_ms, shared.clock.reading());

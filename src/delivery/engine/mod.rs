@@ -219,7 +219,10 @@ impl Engine {
                 let endpoint = Arc::new(Endpoint::new(Arc::clone(webhook), &profile));
                 self.0.lock().put(endpoint, is_proven, self.0.clock.now_ms());
             }
-            None => log::error!("{} has the unknown profile {:?}: nothing is sent to it", webhook.id, webhook.profile),
+            None => log::error!(
+                webhook_id:% = webhook.id;
+                "there is no profile {:?}, so nothing is sent to the webhook. Give it another profile.", webhook.profile
+            ),
         }
     }
 }
@@ -304,12 +307,12 @@ impl Shared {
                 match recorded {
                     Ok(()) => {}
                     Err(error) if error.is_lasting() => {
-                        log::error!("the outcome of {} cannot be stored: {error}", delivery.id);
+                        log::error!(delivery_id:% = delivery.id; "the outcome of an attempt cannot be stored: {error}");
                         shared.lock().forget_unrecorded();
                         shared.set_aside(delivery.webhook_seq, delivery.seq, &error);
                     }
                     Err(error) => {
-                        log::warn!("the outcome of {} could not be stored yet: {error}", delivery.id);
+                        log::warn!(delivery_id:% = delivery.id; "the outcome of an attempt could not be stored yet: {error}");
                         shared.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
                     }
                 }

@@ -177,7 +177,7 @@ fn disable(tx: &mut WriteTx<'_>, webhook_seq: i64, reason: DisabledReason, failu
     };
     let mut changed = (**webhook).clone();
     let sentence = reason.sentence(failures);
-    log::warn!("{} ({}) is disabled: {sentence}", changed.id, changed.url.masked());
+    log::warn!(webhook_id:% = changed.id; "the webhook to {} is disabled: {sentence}", changed.url.masked());
     changed.state = WebhookState::Disabled;
     changed.disabled_ms = Some(tx.now_ms());
     changed.disabled_reason = Some(sentence);

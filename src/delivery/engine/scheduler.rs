@@ -92,7 +92,9 @@ impl Read {
                 if error.is_damage() {
                     damage::report("webhook", webhook_seq, &error);
                 } else {
-                    log::error!("deliveries of webhook number {webhook_seq} could not be read: {error}");
+                    log::error!(
+                        "deliveries of webhook number {webhook_seq} could not be read, which is repeated: {error}"
+                    );
                 }
             }
         }

@@ -27,7 +27,9 @@ pub(super) fn start(shared: &Arc<Shared>, state: &mut State) {
         std::thread::Builder::new().name("worker".to_owned()).stack_size(512 << 10).spawn(move || run(&worker));
     if let Err(error) = spawned {
         state.workers -= 1;
-        log::warn!("no further worker could be started: {error}");
+        log::warn!(
+            "no further worker could be started, so fewer requests are sent at a time: {error}. Check the limit of threads of this user."
+        );
     }
 }
 
@@ -78,7 +80,7 @@ pub(super) fn send(shared: &Shared, claim: &Claim, delivery: &DueDelivery) -> Op
     match former_format(shared, claim, delivery) {
         Ok(former) => Some(shared.sender.attempt(&claim.endpoint, delivery, former.as_ref())),
         Err(error) => {
-            log::error!("the earlier attempts of {} could not be read: {error}", delivery.id);
+            log::error!(delivery_id:% = delivery.id; "its earlier attempts could not be read, so nothing was sent: {error}");
             None
         }
     }

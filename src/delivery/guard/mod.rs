@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use crate::domain::attempt::FailureCause;
@@ -64,7 +64,7 @@ pub fn system_interfaces() -> Arc<Interfaces> {
 /// Resolves and checks targets. All workers share one.
 pub struct Guard {
     /// Policy of the settings.
-    policy: TargetPolicy,
+    policy: RwLock<TargetPolicy>,
     /// Targets that administrators allow in addition.
     allowed: AllowedTargets,
     inbox: OnceLock<OwnInbox>,
@@ -87,7 +87,7 @@ impl Guard {
         interfaces: Arc<Interfaces>,
     ) -> Arc<Guard> {
         Arc::new(Guard {
-            policy,
+            policy: RwLock::new(policy),
             allowed,
             inbox: OnceLock::new(),
             own: OwnAddresses { interfaces, last: Mutex::new(None) },
@@ -102,8 +102,19 @@ impl Guard {
     }
 
     /// Returns the entries of the settings.
-    pub fn configured(&self) -> &[AllowEntry] {
-        self.policy.entries()
+    pub fn configured(&self) -> Vec<AllowEntry> {
+        self.policy().entries().to_vec()
+    }
+
+    fn policy(&self) -> RwLockReadGuard<'_, TargetPolicy> {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces the policy of the settings, and forgets what was checked under the former one.
+    pub fn set_policy(&self, policy: TargetPolicy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+        // Last: whoever has checked under the former policy has an older list, and keeps nothing.
+        self.allowed.renew();
     }
 
     /// Returns the inbox that a URL belongs to. It has its own key in the cache: the rest of its origin must not become
@@ -152,7 +163,7 @@ impl Guard {
         if let Cached::Fresh(addresses) = cached {
             return Ok(addresses);
         }
-        let policy = self.policy.with_all(&allowed);
+        let policy = self.policy().with_all(&allowed);
         let policy = inbox.map_or_else(|| policy.clone(), |inbox| inbox.opened(&policy));
         let own = self.own.list(now)?;
         policy.judge_literal(url, &own).map_err(Unresolved::Refused)?;

@@ -9,6 +9,7 @@ use std::error::Error as _;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::Transport as _;
@@ -118,13 +119,13 @@ struct Job {
 #[derive(Clone)]
 pub struct Mailer {
     /// `None` without a mail server.
-    jobs: Option<SyncSender<Job>>,
+    jobs: Arc<RwLock<Option<SyncSender<Job>>>>,
 }
 
 impl Mailer {
     /// Returns a mailer without a server, which sends nothing.
     pub fn none() -> Mailer {
-        Mailer { jobs: None }
+        Mailer { jobs: Arc::default() }
     }
 
     /// Starts the thread. Connects when there is something to send.
@@ -139,16 +140,26 @@ impl Mailer {
         let thread = std::thread::Builder::new().name("mail".to_owned());
         let run = move || serve(&queue, &transport, &options.from, &server);
         thread.spawn(run).map_err(|error| format!("the thread for e-mails cannot start: {error}"))?;
-        Ok(Mailer { jobs: Some(jobs) })
+        Ok(Mailer { jobs: Arc::new(RwLock::new(Some(jobs))) })
     }
 
     pub fn is_configured(&self) -> bool {
-        self.jobs.is_some()
+        self.jobs().is_some()
+    }
+
+    fn jobs(&self) -> Option<SyncSender<Job>> {
+        self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sends by the server of another mailer from now on. What waits for the former one is still sent by it.
+    pub fn replace(&self, next: Mailer) {
+        let next = next.jobs();
+        *self.jobs.write().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
     /// Sends an e-mail. Blocks until the server has taken it over, a minute at most.
     pub fn send(&self, mail: &Mail) -> Result<(), MailError> {
-        let jobs = self.jobs.as_ref().ok_or(MailError::NotConfigured)?;
+        let jobs = self.jobs().ok_or(MailError::NotConfigured)?;
         let (answer, answered) = sync_channel(1);
         let busy = || MailError::Server("The mail server has not responded within a minute.".to_owned());
         match jobs.try_send(Job { mail: mail.clone(), answer }) {

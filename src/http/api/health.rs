@@ -78,7 +78,7 @@ fn describe_metrics(call: &mut Call<'_>) {
 }
 
 async fn metrics(app: Data<App>, request: HttpRequest) -> ApiResult {
-    if !app.metrics_open {
+    if !app.live().metrics_open {
         let Reader(caller) = Reader::extract(&request).await?;
         require_all_tenants(&caller)?;
     }
@@ -111,7 +111,8 @@ fn snapshot(app: &App) -> Result<Snapshot, StoreError> {
         let waiting = stats::waiting(connection, &Of::All)?;
         let age_ms = stats::oldest_waiting(connection, &Of::All)?.map_or(0, |since| now - since);
         let largest = webhook::largest_tenant(connection)?;
-        let by_webhook = if app.metrics_webhooks { gauges::gauges(connection, MOST_WEBHOOKS)? } else { Vec::new() };
+        let by_webhook =
+            if app.live().metrics_webhooks { gauges::gauges(connection, MOST_WEBHOOKS)? } else { Vec::new() };
         Ok(Snapshot {
             webhooks: gauges::count_by_state(connection)?.into_iter().collect(),
             by_webhook: by_webhook.into_iter().map(of_webhook).collect(),
@@ -123,12 +124,14 @@ fn snapshot(app: &App) -> Result<Snapshot, StoreError> {
             waiting_mails: message::count_waiting(connection)?,
             is_delivering: actions.is_delivering(),
             is_paused: actions.engine.is_paused(),
+            is_backup_failing: actions.backups.fault(now).is_some(),
+            last_backup_ms: actions.backups.newest_ms().unwrap_or_default(),
             oldest_waiting: Duration::from_millis(age_ms.max(0) as u64),
             workers,
             busy_workers,
             database_bytes,
             log_bytes,
-            tenant_limits: actions.limits,
+            tenant_limits: actions.limits(),
             tenant_use: [
                 (TenantLimit::Webhooks, largest.webhooks),
                 (TenantLimit::Queued, largest.queued),

@@ -163,7 +163,7 @@ async fn overall(app: Data<App>, request: HttpRequest, Reader(caller): Reader) -
         let used = |tenant| state.actions.store.read(|connection| tenant_use(&state, connection, tenant));
         let used = tenant.as_ref().map(used).transpose()?;
         let statistics = state.actions.overall_statistics(tenant, window)?.into();
-        Ok(OverallView { statistics, tenant_limits: LimitsView::new(&state.actions.limits, used.as_ref()) })
+        Ok(OverallView { statistics, tenant_limits: LimitsView::new(&state.actions.limits(), used.as_ref()) })
     })
     .await
 }

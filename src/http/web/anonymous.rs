@@ -144,7 +144,7 @@ impl Anonymous {
     /// Responds with a page, which the parents of an embedded portal may frame.
     pub fn show(&self, status: StatusCode, page: &impl Template) -> PageResult {
         let text = page.render().map_err(|error| self.error(ApiError::internal(&error)))?;
-        let mut response = html(status, text, parents(&self.app, self.is_portal));
+        let mut response = html(status, text, &parents(&self.app, self.is_portal));
         if self.has_new_cookie {
             SetCookie::form(&self.app, self.cookie.clone(), self.is_portal).on(&mut response);
         }

@@ -43,7 +43,7 @@ impl Display {
     /// Reads the cookies of a request. A value that is not known counts as none.
     pub fn of(request: &HttpRequest, app: &App, is_portal: bool) -> Display {
         let own = cookies::zone(request, app).and_then(|name| name.parse().ok());
-        let own: Zone = own.unwrap_or_else(|| app.time_zone.clone());
+        let own: Zone = own.unwrap_or_else(|| app.live().time_zone.clone());
         let is_utc = cookies::times(request, app).is_some_and(|times| times == UTC);
         let is_message = cookies::flash(request, app, is_portal).is_some();
         Display {

@@ -324,8 +324,8 @@ impl Shell {
         Shell {
             display,
             base: base(app, is_portal),
-            portal: is_portal.then(|| Portal::of(&app.site.portal)),
-            parents: parents(app, is_portal).to_vec(),
+            portal: is_portal.then(|| Portal::of(&app.live().portal)),
+            parents: parents(app, is_portal),
         }
     }
 }

@@ -45,6 +45,6 @@ fn row(app: &App, limit: TenantLimit, used: Option<u64>, setting: Option<String>
         TenantLimit::Tests => "Tests at a time",
         TenantLimit::InboxRequests => "Requests kept in the inbox",
     };
-    let most = humanize::number(app.actions.limits.get(limit).into());
+    let most = humanize::number(app.actions.limits().get(limit).into());
     LimitRow { label, used: used.map(humanize::number), most, setting }
 }

@@ -146,7 +146,8 @@ pub async fn sign_in(request: HttpRequest, form: AnonymousSubmission) -> PageRes
 
 /// Records a failed sign-in.
 pub(super) fn record_failure(app: &App, name: &str, address: Option<IpAddr>) {
-    log::warn!("a sign-in failed, from {address:?}");
+    let from = address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
+    log::warn!("a sign-in failed, from {from}");
     let name = name.to_owned();
     // Not awaited: the response does not depend on it.
     drop(app.actions.store.write(move |tx| users::sign_in_failed(tx.connection(), &name, address, tx.now_ms())));

@@ -5,6 +5,7 @@ use actix_web::http::header::Accept;
 use actix_web::web::{self, ServiceConfig};
 
 use super::chart::Chart;
+use crate::actions::Actions;
 use crate::actions::delivery::explain;
 use crate::actions::statistics::Window;
 use crate::domain::delivery::DeliveryStatus;
@@ -21,7 +22,7 @@ use crate::store::incident::{self, read, read::Condition};
 use crate::store::page::PageRequest;
 use crate::store::stats::{self, Of};
 use crate::store::webhook::{self, Attention, WebhookFilter};
-use crate::store::{Store, StoreError, contact};
+use crate::store::{StoreError, contact};
 use crate::text::{certificate, explanation, humanize};
 
 /// Webhooks listed for each state.
@@ -90,6 +91,10 @@ struct Machine {
     wal: String,
     free: Option<String>,
     is_low: bool,
+    /// When the newest scheduled backup was made, if backups are scheduled and there is one.
+    backup_ms: Option<Millis>,
+    /// What is wrong with scheduled backups.
+    backup_fault: Option<String>,
 }
 
 /// `GET /`.
@@ -123,7 +128,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<OverviewPage, PageErro
         delivered_query: finished(None, "delivered", since_ms, None),
         failed_query: finished(None, "failed", since_ms, None),
         failures: failures(session, db)?,
-        machine: tenant.is_none().then(|| machine(&session.app.actions.store)),
+        machine: tenant.is_none().then(|| machine(&session.app.actions, now)),
         limits: match tenant {
             Some(tenant) => limits::of_tenant(&session.app, &tenant_use(&session.app, db, tenant)?),
             None => Vec::new(),
@@ -238,7 +243,8 @@ fn failure(db: &Connection, delivery: Delivery, now: Millis) -> Result<FailureRo
     Ok(FailureRow { at_ms, reason, webhook, delivery })
 }
 
-fn machine(store: &Store) -> Machine {
+fn machine(actions: &Actions, now: Millis) -> Machine {
+    let Actions { store, backups, .. } = actions;
     let (database, wal) = store.sizes();
     let free = store.free_bytes();
     Machine {
@@ -247,5 +253,7 @@ fn machine(store: &Store) -> Machine {
         // A prune or an upgrade may need as much space again as the file takes.
         is_low: free.is_some_and(|free| free < (database + wal).max(256 << 20)),
         free: free.map(humanize::bytes),
+        backup_ms: backups.newest_ms(),
+        backup_fault: backups.fault(now),
     }
 }

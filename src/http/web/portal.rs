@@ -70,7 +70,7 @@ pub async fn enter(form: AnonymousSubmission) -> PageResult {
 
 /// `GET /portal/logo`: logo of the application.
 pub async fn logo(request: HttpRequest, app: Data<App>) -> PageResult {
-    let Some((bytes, media_type)) = &app.site.portal.logo else {
+    let Some((bytes, media_type)) = &app.live().portal.logo else {
         return Ok(super::unknown_page(&request));
     };
     Ok(HttpResponse::Ok()
@@ -83,7 +83,7 @@ pub async fn logo(request: HttpRequest, app: Data<App>) -> PageResult {
 
 /// `GET /portal/look.css`: accent colour of the application.
 pub async fn style(request: HttpRequest, app: Data<App>) -> PageResult {
-    let Some(accent) = &app.site.portal.accent else {
+    let Some(accent) = &app.live().portal.accent else {
         return Ok(super::unknown_page(&request));
     };
     Ok(HttpResponse::Ok()

@@ -56,7 +56,7 @@ impl Response {
 
     pub(super) fn into_http(self, app: &App, is_portal: bool) -> HttpResponse {
         match self {
-            Response::Page(status, text) => html(status, text, parents(app, is_portal)),
+            Response::Page(status, text) => html(status, text, &parents(app, is_portal)),
             Response::To(location, flash) => {
                 let mut response = see(&location);
                 if let Some(flash) = &flash {
@@ -91,8 +91,8 @@ pub fn local(path: &str) -> Option<&str> {
 }
 
 /// Origins that may frame a page.
-pub(super) fn parents(app: &App, is_portal: bool) -> &[String] {
-    if is_portal && app.site.is_embedded() { &app.site.portal.origins } else { &[] }
+pub(super) fn parents(app: &App, is_portal: bool) -> Vec<String> {
+    if is_portal && app.site.is_embedded() { app.live().portal.origins.clone() } else { Vec::new() }
 }
 
 /// A redirect that the browser follows with GET.

@@ -101,7 +101,10 @@ impl Session {
             .filter(|session| is_portal == matches!(session.owner, Owner::Portal(_)))
             .filter(|session| goes_on(session, proxy_user.as_ref()))
             .ok_or_else(sign_in)?;
-        if app.require_totp && two_factor::is_missing(&session) && !two_factor::SETUP_PATHS.contains(&request.path()) {
+        if app.live().require_totp
+            && two_factor::is_missing(&session)
+            && !two_factor::SETUP_PATHS.contains(&request.path())
+        {
             let next: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
             return Err(PageError::Redirect {
                 location: format!("{prefix}{}?next={next}", two_factor::SETUP_PATHS[0]),
@@ -148,7 +151,7 @@ impl Session {
 
     /// Time since which no finished delivery was deleted by retention.
     pub fn kept_since(&self) -> Millis {
-        self.app.actions.retention.cutoffs(self.now()).finished_ms.unwrap_or(Millis::MIN)
+        self.app.live().retention.cutoffs(self.now()).finished_ms.unwrap_or(Millis::MIN)
     }
 
     /// Path prefix of every link.
@@ -178,8 +181,8 @@ impl Session {
             sees_secrets: self.may_see_secrets(),
             actor: Actor::Person(session::actor(&self.owner)).at(self.address),
             api_key_seq: None,
-            profiles: self.tenant().map(|_| Arc::clone(&self.app.portal_profiles)),
-            certificates_denied: self.tenant().is_some() && !self.app.portal_certificates,
+            profiles: self.tenant().map(|_| Arc::clone(&self.app.live().portal_profiles)),
+            certificates_denied: self.tenant().is_some() && !self.app.live().portal_certificates,
         }
     }
 
@@ -303,7 +306,7 @@ impl Session {
             title,
             section,
             viewer: self.user().map(|user| user.name.clone()).unwrap_or_default(),
-            portal: self.tenant().map(|_| Portal::of(&self.app.site.portal)),
+            portal: self.tenant().map(|_| Portal::of(&self.app.live().portal)),
             may_change: self.may_change(),
             may_administer: self.may(Action::Administer),
             is_confirmed: self.is_confirmed,
@@ -376,8 +379,8 @@ impl Session {
         let error = ApiError::not_found("There is no such page.");
         let parents = parents(&self.app, self.tenant().is_some());
         match self.problem(&error) {
-            Ok(Response::Page(status, text)) => html(status, text, parents),
-            _ => html(error.status(), error.message().to_owned(), parents),
+            Ok(Response::Page(status, text)) => html(status, text, &parents),
+            _ => html(error.status(), error.message().to_owned(), &parents),
         }
     }
 

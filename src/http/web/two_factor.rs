@@ -83,7 +83,7 @@ fn page(session: &Session, fields: &Fields, errors: FormErrors) -> Result<TwoFac
         setup: (!user.has_totp).then(|| Setup::new(session, &user, &secret)),
         codes_left,
         codes: None,
-        is_required: session.app.require_totp,
+        is_required: session.app.live().require_totp,
         next: local(fields.text("next")).unwrap_or("/account").to_owned(),
         errors,
     })

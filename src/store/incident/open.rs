@@ -89,7 +89,7 @@ pub(super) fn open(tx: &mut WriteTx<'_>, webhook: &Webhook, begin: &Beginning<'_
         Opening::Again => Some("was opened again"),
     };
     if let Some(word) = word {
-        log::warn!("an incident of {} {word}: {}", webhook.url.host_key(), cause.text);
+        log::warn!(webhook_id:% = webhook.id; "an incident of {} {word}: {}", webhook.url.host_key(), cause.text);
         let is_again = opening == Opening::Again;
         operational::publish(
             tx,

@@ -172,6 +172,10 @@ fn values(folder: &std::path::Path) -> Vec<(&'static str, String)> {
         ("retention-days", "0"),
         ("failed-retention-days", "36500"),
         ("audit-days", "1"),
+        ("backup-dir", "/var/backups/hookpost"),
+        ("backup-every", "6h"),
+        ("backup-keep", "3"),
+        ("replicated", "true"),
         ("key-rate-limit", "5"),
         ("tenant-webhooks", "2"),
         ("tenant-queued", "3"),
@@ -184,6 +188,7 @@ fn values(folder: &std::path::Path) -> Vec<(&'static str, String)> {
         ("security-contact", "mailto:security@example.com,https://example.com/security"),
         ("smtp-from", "Hookpost <alerts@example.com>"),
         ("log", "debug"),
+        ("log-format", "json"),
     ];
     given.into_iter().chain(plain.map(|(name, value)| (name, value.to_owned()))).collect()
 }

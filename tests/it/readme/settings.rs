@@ -13,7 +13,7 @@ fn rows() -> Vec<Vec<String>> {
     rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
-/// First cells of the row of a setting: flag, variable, default.
+/// First cells of the row of a setting: flag, variable, default, and what SIGHUP does.
 fn facts(setting: &clap::Arg) -> Vec<String> {
     let name = setting.get_long().unwrap();
     let variable = setting.get_env().unwrap().to_str().unwrap();
@@ -23,12 +23,13 @@ fn facts(setting: &clap::Arg) -> Vec<String> {
         None if name == "master-key-file" => "`<db>.key`".to_owned(),
         None => String::new(),
     };
-    vec![format!("`--{name}`"), format!("`{variable}`"), default]
+    let hangup = if hookpost::config::Settings::is_reread(name) { "reread" } else { "restart" };
+    vec![format!("`--{name}`"), format!("`{variable}`"), default, hangup.to_owned()]
 }
 
 #[test]
 fn the_table_of_settings_has_each_setting_in_order_with_its_default() {
-    let listed: Vec<Vec<String>> = rows().into_iter().map(|cells| cells[..3].to_vec()).collect();
+    let listed: Vec<Vec<String>> = rows().into_iter().map(|cells| cells[..4].to_vec()).collect();
     let known: Vec<Vec<String>> = hookpost::config::Settings::command().get_arguments().map(facts).collect();
     for setting in &known {
         assert!(listed.contains(setting), "docs/settings.md has no row that begins with {setting:?}");

@@ -6,7 +6,7 @@
  *
  * DISK_KILL="point n": kills the process (SIGKILL) at the n-th call at this point, counted from the moment at which the
  * file DISK_ARMED exists. Points: write-before (a write to a -wal file), sync-before and sync-after (its fsync),
- * connect-before and connect-after.
+ * connect-before and connect-after, name-before and name-after (link, rename, unlink of anything).
  *
  * DISK_HANG: a file. While it exists, fsync of a -wal file does not return.
  */
@@ -75,7 +75,7 @@ static void keep(int fd) {
         if (REAL(write)(copy, buffer, got) != got) abort();
         at += got;
     }
-    if (copy < 0 || got < 0 || close(copy) != 0 || rename(part, whole) != 0) abort();
+    if (copy < 0 || got < 0 || close(copy) != 0 || REAL(rename)(part, whole) != 0) abort();
     pthread_mutex_unlock(&lock);
 }
 
@@ -119,3 +119,21 @@ int connect(int fd, const struct sockaddr *address, socklen_t length) {
     errno = error;
     return result;
 }
+
+#define NAMING(call)                                                                                                   \
+    reach("name-before");                                                                                              \
+    int result = call;                                                                                                 \
+    int error = errno;                                                                                                 \
+    reach("name-after");                                                                                               \
+    errno = error;                                                                                                     \
+    return result;
+
+int link(const char *from, const char *to) { NAMING(REAL(link)(from, to)) }
+
+int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags) {
+    NAMING(REAL(linkat)(from_folder, from, to_folder, to, flags))
+}
+
+int rename(const char *from, const char *to) { NAMING(REAL(rename)(from, to)) }
+
+int unlink(const char *path) { NAMING(REAL(unlink)(path)) }

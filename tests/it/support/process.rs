@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,8 @@ pub struct Process {
     /// The line on standard output with the address.
     pub greeting: String,
     child: Child,
-    said: Option<JoinHandle<String>>,
+    said: Option<JoinHandle<()>>,
+    log: Arc<Mutex<Vec<u8>>>,
     agent: ureq::Agent,
 }
 
@@ -185,13 +187,16 @@ impl Process {
             let _ = out.read_to_string(&mut String::new());
         });
         let mut err = child.stderr.take().unwrap();
+        let log: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let written = Arc::clone(&log);
         let said = std::thread::spawn(move || {
-            let mut text = Vec::new();
-            let _ = err.read_to_end(&mut text);
-            String::from_utf8_lossy(&text).into_owned()
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = err.read(&mut buffer) {
+                written.lock().unwrap().extend_from_slice(&buffer[..count]);
+            }
         });
         let process =
-            Process { address: String::new(), greeting: String::new(), child, said: Some(said), agent: agent() };
+            Process { address: String::new(), greeting: String::new(), child, said: Some(said), log, agent: agent() };
         Starting { process, first_line }
     }
 
@@ -223,7 +228,19 @@ impl Process {
         let is_over = wait_until(patience, || child.try_wait().unwrap().is_some());
         assert!(is_over, "it still runs after {patience:?}");
         let status = self.child.wait().unwrap();
-        (status, self.said.take().unwrap().join().unwrap())
+        self.said.take().unwrap().join().unwrap();
+        (status, self.log())
+    }
+
+    /// Returns standard error as far as it was written.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&self.log.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until standard error has a text.
+    #[track_caller]
+    pub fn wait_for_log(&self, text: &str) {
+        assert!(wait_until(PATIENCE, || self.log().contains(text)), "{text} in {}", self.log());
     }
 }
 

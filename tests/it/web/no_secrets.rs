@@ -194,9 +194,40 @@ fn no_file_page_export_or_metric_has_a_secret() {
 
 #[test]
 fn no_log_has_a_secret_or_the_path_of_a_url_whatever_its_level() {
+    for format in ["text", "json"] {
+        let log = log_of_a_run_with_secrets(format);
+        assert!(log.contains("is disabled") && log.contains("POST /in/…"), "{log}");
+        if format == "json" {
+            assert_lines_are_json(&log);
+        }
+    }
+}
+
+/// Checks that each line is an object with the fields of the documents, and that ids are fields of their own.
+fn assert_lines_are_json(log: &str) {
+    let mut with_webhook = 0;
+    for line in log.lines() {
+        let object: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let text = |name: &str| object[name].as_str().unwrap_or_else(|| panic!("{name} of {line}"));
+        assert!(text("time").len() == 24 && text("time").ends_with('Z'), "{line}");
+        assert!(["error", "warn", "info", "debug", "trace"].contains(&text("level")), "{line}");
+        assert!(text("target").starts_with("hookpost") && !text("message").is_empty(), "{line}");
+        if text("message").contains("returned ") {
+            assert_eq!(text("request_id").len(), 16, "{line}");
+        }
+        with_webhook += usize::from(object["webhook_id"].as_str().is_some_and(|id| id.starts_with("wh_")));
+    }
+    assert!(with_webhook > 0, "{log}");
+}
+
+/// Uses secrets in every place of a server whose log has all levels. Returns the log, which has none of them.
+fn log_of_a_run_with_secrets(format: &str) -> String {
     let (site, key) = Site::with_key();
     let mut command = site.serve_command();
-    command.args(["--log", "debug"]);
+    command.args(["--log", "trace", "--log-format", format]);
+    command.env("HOOKPOST_SMTP_URL", "smtp://alerts:smtp-password-1@127.0.0.1:9?tls=none");
+    command.env("HOOKPOST_SMTP_FROM", "alerts@example.com");
+    command.env("HOOKPOST_HEARTBEAT_URL", "http://127.0.0.1:9/heartbeat-secret-1");
     let process = crate::support::process::Process::start(command);
     let client = process.client(&key);
     let call = |method: &str, path: &str, body: Option<Value>, status: u16| {
@@ -207,11 +238,17 @@ fn no_log_has_a_secret_or_the_path_of_a_url_whatever_its_level() {
     secrets.push(("path of a URL", "path-secret-1".to_owned()));
     secrets.push(("path of a URL", "path-secret-2".to_owned()));
     secrets.push(("API key", key.clone()));
+    secrets.push(("setting", "smtp-password-1".to_owned()));
+    secrets.push(("setting", "heartbeat-secret-1".to_owned()));
+    secrets.push(("payload", "payload-secret-1".to_owned()));
     // Disabled, which is logged with the URL.
     let webhook = json!({"url": gone.url_at("/services/path-secret-2"), "events": ["*"], "retry": {"delays_s": []}});
     let made = call("POST", "/v1/webhooks", Some(webhook), 201);
     secrets.push(("generated secret", made["secret"].as_str().unwrap().to_owned()));
-    call("POST", "/v1/events", Some(json!({"type": "order.paid", "data": {"id": 2}})), 202);
+    call("POST", "/v1/events", Some(json!({"type": "order.paid", "data": {"id": "payload-secret-1"}})), 202);
+    // The level of the log holds for a reload too.
+    process.signal("HUP");
+    process.wait_for_log("nothing has changed");
     let id = made["id"].as_str().unwrap();
     let is_disabled = || client.get(&format!("/v1/webhooks/{id}"))["state"] == "disabled";
     assert!(wait_until(PATIENCE, is_disabled));
@@ -221,8 +258,8 @@ fn no_log_has_a_secret_or_the_path_of_a_url_whatever_its_level() {
     secrets.push(("inbox token", "some-made-up-token".to_owned()));
     process.signal("TERM");
     let (_, log) = process.ended(PATIENCE);
-    assert!(log.contains("is disabled") && log.contains("POST /in/…"), "{log}");
     assert_none(&secrets, "the log", log.as_bytes());
-    let secrets = secrets.into_iter().filter(|(kind, _)| *kind != "path of a URL").collect();
+    let secrets = secrets.into_iter().filter(|(kind, _)| !["path of a URL", "payload"].contains(kind)).collect();
     assert_none_in_files(&secrets, &site.database());
+    log
 }

@@ -13,6 +13,7 @@ use super::Trace;
 use super::book::Book;
 use super::random::Random;
 use super::receivers::{Mood, Reply, Stub};
+use crate::actions::backups::Backups;
 use crate::actions::{Actions, Caller};
 use crate::clock::Clock;
 use crate::delivery::engine::scheduler::Read;
@@ -21,9 +22,8 @@ use crate::delivery::engine::{Engine, EngineOptions, Shared, Unrecorded, workers
 use crate::delivery::mail::Mailer;
 use crate::delivery::sender::{AttemptResult, Sender};
 use crate::delivery::{Guard, Transport};
-use crate::domain::retention::Retention;
+use crate::domain::live::Live;
 use crate::domain::target::TargetPolicy;
-use crate::domain::tenant_limits::TenantLimits;
 use crate::domain::time::{DAY, HOUR, Millis};
 use crate::metrics::Metrics;
 use crate::store::allowed_target::AllowedTargets;
@@ -405,9 +405,9 @@ fn open(path: &Path, clock: &Clock, held: &Arc<Held>, stub: &Arc<Stub>, workers:
         no_names,
         Arc::new(|| Ok(Vec::new())),
     );
-    let retention = Retention::default();
-    let (clock, default_profile, limits) = (clock.clone(), "generic".into(), TenantLimits::default());
+    let (clock, default_profile, live) = (clock.clone(), "generic".into(), Live::default());
     let mailer = Mailer::none();
-    let actions = Actions { store, engine, guard, mailer, clock, default_profile, retention, limits };
+    let backups = Backups::none();
+    let actions = Actions { store, engine, guard, mailer, backups, clock, default_profile, live };
     (actions, lock)
 }

@@ -38,6 +38,7 @@ const DOCUMENTS: &[(&str, &str)] = embedded![
     "incidents",
     "upgrades",
     "command-line",
+    "failover",
     "monitoring",
     "errors",
     "limits",

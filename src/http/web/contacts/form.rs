@@ -52,6 +52,7 @@ pub fn known_topics(owner: Option<&Tenant>) -> Vec<KnownTopic> {
                 Topic::Digest => ("Daily summary", "Dead letters since yesterday, if there are any"),
                 Topic::Disk => ("Low disk space", "Before events have to be refused"),
                 Topic::Clock => ("Wrong clock", "The time of the server was changed or is wrong"),
+                Topic::Backup => ("Backup failed", "A scheduled backup failed, or is missing"),
                 Topic::Certificate => ("Certificate expires", "A certificate of a webhook or an endpoint ends soon"),
             };
             KnownTopic { value: topic.into_str(), label, why }

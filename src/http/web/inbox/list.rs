@@ -51,7 +51,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<InboxPage, PageError> 
         url: None,
         create: String::new(),
         rows: Vec::new(),
-        kept: humanize::number(session.app.actions.limits.inbox_requests.into()),
+        kept: humanize::number(session.app.actions.limits().inbox_requests.into()),
         pager: Pager::default(),
     };
     let Some(inbox) = inbox::of_tenant(db, &tenant)? else {

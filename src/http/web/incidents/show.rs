@@ -116,7 +116,7 @@ impl From<ToldOf> for EntryRow {
             Topic::Reminder => "the incident is still open",
             Topic::Closed => "the incident closed",
             Topic::Digest => "dead letters",
-            Topic::Disk | Topic::Clock => "the server",
+            Topic::Disk | Topic::Clock | Topic::Backup => "the server",
             Topic::Certificate => "a certificate",
         };
         let channel = if told.channel == "email" { "by e-mail" } else { "by webhook" };

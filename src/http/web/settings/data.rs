@@ -2,12 +2,17 @@
 
 use super::super::super::backup;
 use super::super::super::stream::presence;
+use crate::actions::backups::{BackupFile, BackupSettings, BackupStatus};
 use crate::auth::role::Action;
+use crate::domain::time::Millis;
 use crate::http::web::limits::{self, LimitRow};
 use crate::http::web::{
     Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template,
 };
 use crate::text::humanize;
+
+/// Backups that the page lists.
+const SHOWN_BACKUPS: usize = 10;
 
 #[derive(Template)]
 #[template(path = "settings/data.html")]
@@ -20,7 +25,43 @@ pub struct DataPage {
     database: String,
     wal: String,
     free: Option<String>,
+    /// Scheduled backups.
+    backups: Option<ShownBackups>,
     errors: FormErrors,
+}
+
+/// Scheduled backups as shown.
+struct ShownBackups {
+    folder: String,
+    /// Interval and number of backups, as a sentence.
+    plan: String,
+    next_ms: Millis,
+    fault: Option<String>,
+    unreadable: Option<String>,
+    /// Name, time and size of the newest ones.
+    files: Vec<(String, Millis, String)>,
+}
+
+impl From<BackupStatus> for ShownBackups {
+    fn from(status: BackupStatus) -> ShownBackups {
+        let BackupSettings { folder, plan } = status.settings;
+        let (files, unreadable) = match status.files {
+            Ok(files) => (files, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let shown = |file: &BackupFile| {
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (name, file.made_ms, humanize::bytes(file.bytes))
+        };
+        ShownBackups {
+            folder: folder.display().to_string(),
+            plan: format!("Every {}; the newest {} are kept.", humanize::duration(plan.every), plan.keep),
+            next_ms: status.next_ms,
+            fault: status.fault,
+            unreadable,
+            files: files.iter().take(SHOWN_BACKUPS).map(shown).collect(),
+        }
+    }
 }
 
 /// `GET /settings/data`.
@@ -28,7 +69,7 @@ pub fn show(session: &Session) -> Result<DataPage, PageError> {
     session.require_operator()?;
     let actions = &session.app.actions;
     let (database, wal) = actions.store.sizes();
-    let retention = &actions.retention;
+    let retention = actions.live.get().retention;
     let days = |days: u32| humanize::counted(days.into(), "day");
     let (frame, limits) =
         session.read(|db| Ok((session.frame(db, "Data", Section::Settings)?, limits::of_all(&session.app, db)?)))?;
@@ -56,6 +97,7 @@ pub fn show(session: &Session) -> Result<DataPage, PageError> {
         database: humanize::bytes(database),
         wal: humanize::bytes(wal),
         free: actions.store.free_bytes().map(humanize::bytes),
+        backups: actions.backups.status(session.now()).map(ShownBackups::from),
         errors: FormErrors::default(),
     })
 }

@@ -23,7 +23,7 @@ pub fn show(session: &Session) -> Result<TargetsPage, PageError> {
     session.read(|db| {
         Ok(TargetsPage {
             frame: session.frame(db, "Targets", Section::Settings)?,
-            configured: session.app.actions.guard.configured().to_vec(),
+            configured: session.app.actions.guard.configured(),
             allowed: allowed_target::list(db)?,
             typed: session.query.text("target").to_owned(),
             errors: FormErrors::default(),
