@@ -77,5 +77,5 @@ fn an_administrator_types_the_name_and_the_password_and_sees_how_far_the_deletio
     let operators = hub.operator();
     operators.get("/settings/tenants/globex/delete").expect(403);
     operators.submit("/settings/tenants/globex/delete", &[("typed", "globex")]).expect(403);
-    anna.submit("/settings/tenants/hookpost/delete", &[("typed", "hookpost")]).expect(422);
+    anna.submit("/settings/tenants/hookpost/delete", &[("typed", "hookpost"), ("own_password", PASSWORD)]).expect(422);
 }
