@@ -30,6 +30,7 @@ mod rotate_master_key;
 mod serve;
 mod sign;
 mod tail;
+mod tenants;
 mod users;
 mod verify;
 mod webhooks;
@@ -86,6 +87,8 @@ enum Command {
     Deliveries(Box<deliveries::Deliveries>),
     #[command(subcommand)]
     Incidents(incidents::Incidents),
+    #[command(subcommand)]
+    Tenants(tenants::Tenants),
     Tail(tail::Tail),
     Listen(listen::Listen),
     Sign(sign::Sign),
@@ -254,6 +257,7 @@ fn run_command() -> Result<(), CliError> {
         Command::Events(command) => command.run(),
         Command::Deliveries(command) => command.run(),
         Command::Incidents(command) => command.run(),
+        Command::Tenants(command) => command.run(),
         Command::Tail(command) => command.run(),
         Command::Listen(command) => command.run(),
         Command::Sign(command) => command.run(),

@@ -74,6 +74,7 @@ mod settings {
     pub mod keys;
     pub mod portal;
     pub mod targets;
+    pub mod tenants;
     pub mod users;
 }
 mod setup;
@@ -167,6 +168,9 @@ pub fn routes(config: &mut ServiceConfig) {
     let open = |form: Submission| form.run_action(Action::RevealSecret, settings::portal::open);
     at("/settings/portal/open", vec![web::post().to(open)]);
     at("/settings/portal/{id}/end", vec![administer_at(settings::portal::end)]);
+    at("/settings/tenants", vec![read(settings::tenants::show)]);
+    let delete = administer_at(settings::tenants::delete);
+    at("/settings/tenants/{name}/delete", vec![get_at(settings::tenants::ask), delete]);
     at("/settings/targets", vec![get(settings::targets::show), administer(settings::targets::allow)]);
     at("/settings/targets/remove", vec![administer(settings::targets::remove)]);
     at("/settings/data", vec![get(settings::data::show)]);

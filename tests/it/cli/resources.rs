@@ -1,4 +1,4 @@
-//! `hookpost webhooks`, `events`, `deliveries`, `incidents` and `tail`, against a server and with a key.
+//! `hookpost webhooks`, `events`, `deliveries`, `incidents`, `tenants` and `tail`, against a server and with a key.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Output, Stdio};
@@ -157,6 +157,29 @@ fn incidents_are_listed_and_shown_with_their_webhooks() {
     assert!(table.lines().nth(1).unwrap().starts_with(id) && table.contains("500"), "{table}");
     let shown = said(&hub, &["incidents", "show", id]);
     assert!(shown.contains(&webhook) && shown.contains("status: open\n") && shown.contains("cause: "), "{shown}");
+}
+
+#[test]
+fn a_tenant_is_listed_shown_counted_and_deleted_by_its_name() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    hub.add_webhook_with(receiver.url(), &json!({"tenant": "acme"}));
+    hub.add_webhook_with(receiver.url(), &json!({"tenant": "globex"}));
+    assert!(said(&hub, &["tenants", "list"]).contains("globex"));
+    let table = said(&hub, &["tenants", "list", "--q", "ACM"]);
+    assert!(table.contains("acme") && !table.contains("globex"), "{table}");
+    let shown = said(&hub, &["tenants", "show", "acme"]);
+    assert!(shown.contains("name: acme\n") && shown.contains("  active: 1\n"), "{shown}");
+    let counted = said(&hub, &["tenants", "delete", "acme", "--dry-run"]);
+    assert!(counted.starts_with("Would delete:\n") && counted.contains("webhooks: 1\n"), "{counted}");
+    for confirm in [&[][..], &["--confirm", "globex"]] {
+        let error = fails(&on(&hub, &[&["tenants", "delete", "acme"][..], confirm].concat()));
+        assert!(error.contains("not_confirmed"), "{error}");
+    }
+    said(&hub, &["tenants", "show", "acme"]);
+    let deleted = json_of(&hub, &["tenants", "delete", "acme", "--confirm", "acme"]);
+    assert_eq!(deleted["webhooks"], 1);
+    assert_eq!(hub.get("/v1/webhooks?tenant=acme").json()["data"], json!([]));
 }
 
 #[test]

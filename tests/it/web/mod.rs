@@ -29,6 +29,7 @@ mod sessions;
 mod settings;
 mod sheet;
 mod targets;
+mod tenants;
 mod theme;
 mod times;
 mod two_factor;

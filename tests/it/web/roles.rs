@@ -103,6 +103,8 @@ const ROUTES: &[(&str, For, For)] = &[
     ("/settings/portal/{id}/end", Nobody, Users(Action::Administer)),
     ("/settings/targets", Users(Action::Read), Users(Action::Administer)),
     ("/settings/targets/remove", Nobody, Users(Action::Administer)),
+    ("/settings/tenants", Users(Action::Read), Nobody),
+    ("/settings/tenants/{name}/delete", Users(Action::Administer), Users(Action::Administer)),
     ("/settings/users", Users(Action::Read), Users(Action::Administer)),
     ("/settings/users/{seq}", Users(Action::Administer), Nobody),
     ("/settings/users/{seq}/password", Nobody, Users(Action::Administer)),
@@ -176,6 +178,7 @@ impl World {
             ("/settings/keys/", text(&key["id"])),
             ("/settings/users/", "1".to_owned()),
             ("/settings/portal/", text(&link["id"])),
+            ("/settings/tenants/", "acme".to_owned()),
             ("/incidents/", text(&incidents["data"][0]["id"])),
             ("/contacts/", text(&contact["id"])),
         ];

@@ -47,7 +47,7 @@ has limits, which `GET /v1/stats` shows; beyond them the response is a 429 with 
 **Aliases.** Every path under `/v1/webhooks` is also available under `/api/webhooks`.";
 
 /// Groups of operations, in the order of the documentation.
-const TAGS: [(&str, &str); 14] = [
+const TAGS: [(&str, &str); 15] = [
     ("Events", "Events that the application publishes."),
     ("Webhooks", "URLs that subscribe to event types. Paths under `/v1/webhooks` also work under `/api/webhooks`."),
     ("Secrets", "Secrets that sign deliveries."),
@@ -62,6 +62,7 @@ const TAGS: [(&str, &str); 14] = [
         "Formats of deliveries: envelope or template, signatures, headers, retries. A template is a text in the language of MiniJinja. `{{ data.title }}` prints a value: in JSON as JSON, and between quotation marks as text. `{% if %}`, `{% for %}`, `{% set %}` and `{% with %}` are its statements. It can use `event` (`id`, `type`, `tenant`, `created_at`, `created_unix`, `test`), `data`, `previous_data` and `webhook` (`id`, `description`), and in headers `delivery.id` and `attempt.timestamp`.",
     ),
     ("Inbox", "The built-in receiver of a tenant."),
+    ("Tenants", "Customers of the application, each with what it has."),
     ("Keys and backups", "Require a key for all tenants with the scope `admin`."),
     ("Received deliveries", "Requests that your webhooks receive, by profile."),
     ("Health and documentation", "No key required."),

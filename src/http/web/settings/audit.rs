@@ -87,6 +87,7 @@ fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
         | Action::OtherSessionsEnded
         | Action::SignInFailed => return Some("/settings/users".to_owned()),
         Action::TargetAllowed | Action::TargetRemoved => return Some("/settings/targets".to_owned()),
+        Action::TenantDeletionBegun | Action::TenantDeleted => return Some("/settings/tenants".to_owned()),
         Action::PortalLinkMade | Action::PortalLinkEnded | Action::PortalOpened => {
             return Some(format!("/settings/portal?tenant={subject}"));
         }
@@ -99,8 +100,6 @@ fn path(action: AuditAction, entry: &AuditRecord) -> Option<String> {
         | Action::UserRemoved
         | Action::DeliveriesRetried
         | Action::DeliveriesDiscarded
-        | Action::TenantDeletionBegun
-        | Action::TenantDeleted
         | Action::DeliveriesPaused
         | Action::DeliveriesResumed
         | Action::BackupDownloaded => return None,

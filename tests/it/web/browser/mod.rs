@@ -5,6 +5,7 @@ mod display;
 mod live;
 mod portal_contacts;
 mod stories;
+mod tenants;
 
 use std::collections::BTreeSet;
 
