@@ -18,6 +18,7 @@ const INDEX: &str = include_str!("../../../../docs/README.md");
 /// Names and texts of the documents that are served: those for people who use Hookpost.
 const DOCUMENTS: &[(&str, &str)] = embedded![
     "quick-start",
+    "install",
     "publishing",
     "recipes",
     "receiving",
