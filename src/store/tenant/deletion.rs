@@ -39,7 +39,7 @@ impl TenantDeletion {
     pub fn percent(&self) -> u64 {
         let all = self.deliveries + self.events;
         let done = self.deleted_deliveries.min(self.deliveries) + self.deleted_events.min(self.events);
-        if all == 0 { 0 } else { done * 100 / all }
+        (done * 100).checked_div(all).unwrap_or(0)
     }
 }
 
