@@ -64,7 +64,7 @@ pub enum StartError {
     Mail(String),
 }
 
-/// A server with an open database and a running engine that does not listen yet.
+/// A server with an open database that neither listens nor sends yet.
 pub struct Prepared {
     options: ServerOptions,
     app: App,
@@ -104,7 +104,7 @@ struct Held {
 }
 
 impl Prepared {
-    /// Opens the database and starts the engine. Blocks: call it outside of an async runtime.
+    /// Opens the database, and sends nothing yet. Blocks: call it outside of an async runtime.
     pub fn new(options: ServerOptions) -> Result<Prepared, StartError> {
         let pair = options.tls.as_ref().map(TlsFiles::read).transpose()?;
         let metrics = Metrics::new();
@@ -135,7 +135,7 @@ impl Prepared {
             };
             store.write(begin).wait()?;
         }
-        let engine = Engine::start(
+        let engine = Engine::new(
             store.clone(),
             Sender::new(transport, options.clock.clone()),
             options.clock.clone(),

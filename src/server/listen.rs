@@ -155,6 +155,8 @@ impl Prepared {
             Ok(inbox) => app.actions.guard.open_inbox(inbox),
             Err(error) => log::warn!("webhooks cannot target the built-in inbox: {error}"),
         }
+        // Deliveries that are due may go to the inbox: by now its connections are accepted.
+        app.actions.engine.start()?;
         let http = http.run();
         let backups = BackupSocket::listen(&app.actions.store);
         if let Err(error) = &backups {

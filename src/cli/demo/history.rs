@@ -54,6 +54,7 @@ pub(in crate::cli) fn build(database: &Path, history: &HistoryOptions<'_>) -> Re
     let actions = prepared.actions();
     let inbox = OwnInbox::below(history.base_url).map_err(|error| CliError::Other(format!("the inbox: {error}")))?;
     actions.guard.open_inbox(inbox);
+    actions.engine.start()?;
     let result = fill(&actions, &transport, history);
     // The transport holds actions and the actions hold the transport.
     transport.clear();

@@ -77,8 +77,8 @@ pub(super) struct Unrecorded {
 }
 
 impl Engine {
-    /// Starts the engine with all webhooks of the store.
-    pub fn start(
+    /// Returns an engine that knows all webhooks of the store, and sends nothing before [`start`](Engine::start).
+    pub fn new(
         store: Store,
         sender: Sender,
         clock: Clock,
@@ -90,9 +90,13 @@ impl Engine {
         let engine = Engine::without_threads(store.clone(), sender, clock, metrics, options, on_core);
         store.observe(Arc::new(engine.clone()));
         engine.load()?;
-        engine.0.start_thread("scheduler", scheduler::run)?;
-        engine.0.start_thread("maintenance", maintenance::run)?;
         Ok(engine)
+    }
+
+    /// Begins to send.
+    pub fn start(&self) -> Result<(), StoreError> {
+        self.0.start_thread("scheduler", scheduler::run)?;
+        self.0.start_thread("maintenance", maintenance::run)
     }
 
     fn without_threads(
