@@ -129,6 +129,17 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_hash_leaves_no_memory_behind_on_the_thread_that_computed_it() {
+        // In a process of its own, since the tests beside this one take memory too.
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = alone.args(["--ignored", "--exact", "auth::password::tests::memory_of_hashes"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    #[ignore = "run by the test above, in a process of its own"]
+    fn memory_of_hashes() {
         let resident_mib = || {
             let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
             pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() / 256
@@ -153,7 +164,7 @@ mod tests {
             .collect();
         let after = resident_mib();
         drop(waiting);
-        assert!(after < before + 100, "{before} MiB before, and {after} MiB after");
+        assert!(after < before + 50, "{before} MiB before, and {after} MiB after");
     }
 
     #[test]

@@ -201,6 +201,8 @@ pub const COMPOSED: &[&str] = &[
     "SELECT delivered, failed, retry_attempts, answers, answer_ms, histogram FROM stats {}",
     "SELECT start_ms - start_ms % {HOUR} AS hour",
     "SELECT start_ms + span_ms / 2 - (start_ms + span_ms / 2) % {QUARTER} AS start_ms",
+    // By their primary key, those of the webhooks of one step.
+    "DELETE FROM {notice} WHERE webhook_seq > :after AND webhook_seq <= :last",
     // At most 1,000 webhooks of one incident.
     "SELECT m.",
     "SELECT series, start_ms - start_ms % {HOUR} AS hour",
