@@ -141,6 +141,12 @@ def before_call(context, case, kwargs):
     # A key for all tenants has to name the tenant.
     if case.method == "DELETE" and case.path == "/v1/portal-links" and not (case.query or {}).get("tenant"):
         case.query = {**(case.query or {}), "tenant": "default"}
+    # The name of a tenant must be repeated to delete it. The other tests need this one.
+    if case.method == "DELETE" and case.path == "/v1/tenants/{tenant}":
+        tenant = (case.path_parameters or {}).get("tenant")
+        if str((case.query or {}).get("dry_run", "false")).lower() == "false":
+            name, value = ("dry_run", "true") if tenant == "default" else ("confirm", tenant)
+            case.query = {**(case.query or {}), name: value}
     # The tests themselves use this key.
     if case.method == "DELETE" and (case.path_parameters or {}).get("id") == os.environ.get("SCHEMATHESIS_KEY_ID"):
         case.path_parameters["id"] = "key_00000000000000000000000000"

@@ -58,7 +58,7 @@ pub struct BackupStatus {
     /// Newest first; the error of a folder that cannot be read.
     pub files: Result<Vec<BackupFile>, String>,
     pub next_ms: Millis,
-    /// What is wrong, as a sentence.
+    /// The trouble, as a sentence.
     pub fault: Option<String>,
 }
 

@@ -41,7 +41,7 @@ impl<'kvs> VisitSource<'kvs> for Fields {
 
 fn write_line(out: &mut Formatter, record: &Record<'_>, format: LogFormat) -> io::Result<()> {
     let (time, level, target) = (out.timestamp_millis().to_string(), record.level(), record.target());
-    // What a client or receiver sent may be part of a message, and must not begin a line of its own.
+    // A message may have text of a client or a receiver, which must not begin a line of its own.
     let message: String = record.args().to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut fields = Fields::default();
     record.key_values().visit(&mut fields).map_err(io::Error::other)?;

@@ -62,7 +62,7 @@ impl From<rusqlite::Error> for RestoreError {
     }
 }
 
-/// What to restore, and how.
+/// A copy, the database that it replaces, and the conditions.
 pub struct Restore<'a> {
     pub database: &'a Path,
     /// Copy to restore.

@@ -148,12 +148,7 @@ async fn index(app: Data<App>, request: HttpRequest, Administrator(caller): Admi
 #[schemars(rename = "NewApiKey")]
 struct KeyBody {
     /// Name for people; not only white space.
-    #[schemars(
-        length(min = 1, max = 128),
-        regex(
-            pattern = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
-        )
-    )]
+    #[schemars(length(min = 1, max = 128), extend("pattern" = schema::LINE))]
     name: String,
     scope: schema::Scope,
     /// Limits the key to one tenant. Default: all tenants.

@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::openapi::schema::Time;
+use super::openapi::schema::{self, Time};
 use super::{Administrator, ApiResult, App, Call, JsonBody, Reader, Scope, Table, require_all_tenants, respond};
 use crate::store::pause::{self, MAX_REASON_CHARS, Pause};
 
@@ -64,7 +64,7 @@ impl From<Option<Pause>> for PauseView {
 #[serde(deny_unknown_fields)]
 struct NewPause {
     /// Why, for the people who see the pause.
-    #[schemars(length(min = 1, max = MAX_REASON_CHARS))]
+    #[schemars(length(min = 1, max = MAX_REASON_CHARS), extend("pattern" = schema::LINE))]
     reason: String,
 }
 

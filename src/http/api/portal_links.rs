@@ -82,12 +82,7 @@ fn describe_end(call: &mut Call<'_>) {
 struct LinkBody {
     tenant: schema::TenantName,
     /// Person of the tenant. The audit log shows it as the actor of the session's changes.
-    #[schemars(
-        length(min = 1, max = 128),
-        regex(
-            pattern = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
-        )
-    )]
+    #[schemars(length(min = 1, max = 128), extend("pattern" = schema::LINE))]
     subject: Option<String>,
     /// Seconds until the unused link expires. Default: 600.
     #[serde(default, deserialize_with = "whole")]

@@ -134,7 +134,7 @@ struct ContentsView {
     deliveries: u64,
     events: u64,
     contacts: u64,
-    /// That are not revoked.
+    /// Keys that are not revoked.
     api_keys: u64,
     /// Links and sessions of the portal that can be used.
     portal_links: u64,

@@ -93,7 +93,7 @@ struct Machine {
     is_low: bool,
     /// When the newest scheduled backup was made, if backups are scheduled and there is one.
     backup_ms: Option<Millis>,
-    /// What is wrong with scheduled backups.
+    /// The trouble of scheduled backups, as a sentence.
     backup_fault: Option<String>,
 }
 

@@ -168,7 +168,7 @@ pub struct Contents {
     /// Without tests.
     pub events: u64,
     pub contacts: u64,
-    /// That are not revoked.
+    /// Keys that are not revoked.
     pub api_keys: u64,
     /// Portal links and sessions that can be used.
     pub portal_links: u64,

@@ -125,6 +125,42 @@ fn a_server_that_is_killed_in_a_backup_keeps_what_it_accepted_and_the_next_one_r
     process.client(&key).publish("after").unwrap().expect(202);
 }
 
+fn publish_thousands(client: &Client, batches: i64) {
+    for batch in 0..batches {
+        let events: Vec<Value> =
+            (0..1_000).map(|n| json!({"type": "a.b", "id": format!("{batch}-{n}"), "data": n})).collect();
+        client.call("POST", "/v1/events/batch", Some(&Value::from(events))).expect(202);
+    }
+}
+
+#[test]
+fn a_deletion_of_a_tenant_that_is_killed_is_finished_by_the_next_start() {
+    const WAITING: i64 = 6_000;
+    let (site, key) = Site::with_key();
+    let receiver = Receiver::start();
+    let process = site.serve();
+    let client = process.client(&key);
+    client.add_webhook(&receiver.url(), &json!({"active": false}));
+    publish_thousands(&client, WAITING / 1_000);
+    let left = || number(&site.database(), "SELECT count(*) FROM delivery");
+    client.call("DELETE", "/v1/tenants/default?confirm=default", None).expect(202);
+    assert!(wait_until(PATIENCE, || left() < WAITING));
+    process.kill();
+    assert!(left() > 0, "the kill came too late to cut the deletion short");
+    assert_sound(&site.database());
+
+    let process = site.serve();
+    let client = process.client(&key);
+    let is_gone = || client.call("GET", "/v1/tenants/default", None).status == 404;
+    assert!(wait_until(PATIENCE, is_gone), "{} of {WAITING} deliveries are left", left());
+    assert_eq!(left() + number(&site.database(), "SELECT count(*) FROM event"), 0);
+    assert_eq!(receiver.hits(), 0, "an attempt for a tenant that is being deleted");
+    client.add_webhook(&receiver.url(), &json!({}));
+    client.publish("after").unwrap().expect(202);
+    client.wait_finished(PATIENCE);
+    assert_eq!(receiver.hits(), 1);
+}
+
 #[test]
 fn a_sweep_that_is_killed_is_finished_by_the_next_start() {
     const WAITING: i64 = 6_000;
@@ -133,11 +169,7 @@ fn a_sweep_that_is_killed_is_finished_by_the_next_start() {
     let process = site.serve();
     let client = process.client(&key);
     let webhook = client.add_webhook(&receiver.url(), &json!({"active": false}));
-    for batch in 0..WAITING / 1_000 {
-        let events: Vec<Value> =
-            (0..1_000).map(|n| json!({"type": "a.b", "id": format!("{batch}-{n}"), "data": n})).collect();
-        client.call("POST", "/v1/events/batch", Some(&Value::from(events))).expect(202);
-    }
+    publish_thousands(&client, WAITING / 1_000);
     let discarded = || number(&site.database(), "SELECT count(*) FROM delivery WHERE status = 'discarded'");
     let change = json!({"active": true, "waiting": "discard"});
     client.call("PATCH", &format!("/v1/webhooks/{webhook}"), Some(&change)).expect(200);

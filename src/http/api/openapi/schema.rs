@@ -87,7 +87,11 @@ macro_rules! text {
 
 macro_rules! words {
     ($($(#[doc = $doc:literal])+ $name:ident = $all:expr;)+) => {
-        texts! {$(
+        /// Pattern of a text in one line that is more than white space.
+pub const LINE: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+
+texts! {$(
             $(#[doc = $doc])+
             $name { "enum": $all.iter().map(ToString::to_string).collect::<Vec<_>>() }
         )+}
@@ -159,7 +163,7 @@ texts! {
     /// Order of a list: `desc`, newest first, or `asc`, oldest first.
     SortOrder { "enum": ["asc", "desc"] }
     /// Text to search for, ignoring case. Escaped spellings of JSON are found too.
-    SearchText { "pattern": "\\S", "maxLength": needle::Needle::MAX_CHARS, "examples": ["order-1001"] }
+    SearchText { "pattern": "[^\\s\\u0085]", "maxLength": needle::Needle::MAX_CHARS, "examples": ["order-1001"] }
     /// An `Idempotency-Key`: printable ASCII.
     IdempotencyKey { "pattern": "^[!-~]([ -~]{0,253}[!-~])?$", "examples": ["order-1001-paid"] }
 }

@@ -55,7 +55,7 @@ impl From<BackupStatus> for ShownBackups {
         };
         ShownBackups {
             folder: folder.display().to_string(),
-            plan: format!("Every {}; the newest {} are kept.", humanize::duration(plan.every), plan.keep),
+            plan: format!("One in {}; the newest {} are kept.", humanize::duration(plan.every), plan.keep),
             next_ms: status.next_ms,
             fault: status.fault,
             unreadable,

@@ -72,7 +72,7 @@ pub fn show(session: &Session, db: &Connection) -> Result<TenantsPage, PageError
 pub struct DeletePage<'a> {
     frame: Frame,
     name: Tenant,
-    /// What is deleted, in words, with its number.
+    /// Kinds of rows that are deleted, in words, with their numbers.
     facts: Vec<(&'static str, String)>,
     typed: &'a str,
     errors: FormErrors,
