@@ -27,14 +27,15 @@ const LISTED: usize = 1_000;
 const TURNS: usize = 100;
 
 pub(super) fn run(shared: &Arc<Shared>) {
-    let mut cleaned_ms = shared.clock.now_ms();
+    // Not the time at which this thread begins, since the clock may have been set meanwhile.
+    let mut cleaned_ms = shared.created.wall_ms;
     let mut tended_ms = Millis::MIN;
     let mut positions = HashMap::new();
     let newest_ms = shared.store.read_for_delivery(retention::newest_ms).unwrap_or_else(|error| {
         log::error!("the time of the newest row could not be read, so a clock that was set is noticed later: {error}");
         None
     });
-    let mut jumps = ClockJumps::since(newest_ms, shared.clock.reading());
+    let mut jumps = ClockJumps::since(newest_ms, shared.created);
     // Also at the start: the clock may have been ahead before it.
     let mut latest_ms = Millis::MAX;
     loop {

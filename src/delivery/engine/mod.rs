@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use super::endpoint::Endpoint;
 use super::sender::{AttemptResult, Sender};
 use crate::clock::Clock;
+use crate::domain::clock_jumps::Reading;
 use crate::domain::webhook::Webhook;
 use crate::metrics::Metrics;
 use crate::store::{Change, DueDelivery, Observer, Store, StoreError, pause, webhook};
@@ -51,6 +52,8 @@ pub(super) struct Shared {
     pub store: Store,
     pub sender: Sender,
     pub clock: Clock,
+    /// Time at which the engine was created.
+    pub created: Reading,
     pub metrics: Metrics,
     pub options: EngineOptions,
     /// Maximum number of workers that use a core at the same time.
@@ -110,6 +113,7 @@ impl Engine {
         Engine(Arc::new(Shared {
             store,
             sender,
+            created: clock.reading(),
             clock,
             metrics,
             on_core,
