@@ -46,10 +46,11 @@ pub(super) fn parse_wait(text: Option<&str>) -> Result<Duration, ApiError> {
 pub(super) async fn follow(app: Data<App>, caller: Caller, following: Following) -> ApiResult {
     let Following { filter, part, after, wait } = following;
     let mut committed = app.actions.store.events_committed();
-    let _waiting = if wait.is_zero() { None } else { Some(app.waits.place(&caller)?) };
     let ends = Instant::now() + wait;
     let reader = caller.clone();
     let mut place = read(&app, &caller, move |db| first_place(db, &reader, part, after.as_deref())).await?;
+    // A request counts as waiting once its place is known: whatever is published from then on, it gets.
+    let _waiting = if wait.is_zero() { None } else { Some(app.waits.place(&caller)?) };
     loop {
         committed.borrow_and_update();
         let began = Instant::now();
