@@ -9,6 +9,7 @@ mod listen;
 pub mod notify;
 mod options;
 mod reload;
+mod repeated_job;
 mod retention_job;
 mod stop;
 mod telling_job;
@@ -41,7 +42,8 @@ pub use crate::server::options::ServerOptions;
 pub use crate::server::telling_job::TellingJob;
 use crate::store::{BackupSocket, FileLock, OpenError, Store, StoreError, WriteTx, delivery};
 use certificate_job::CertificateJob;
-use heartbeat_job::{HeartbeatJob, Heartbeating};
+use heartbeat_job::Heartbeating;
+use repeated_job::RepeatedJob;
 use tls::{Pair, TlsError, TlsFiles};
 
 #[derive(Debug, Error)]
@@ -91,7 +93,7 @@ pub struct Running {
     pub telling: TellingJob,
     pub certificate: CertificateJob,
     heartbeating: Arc<Mutex<Heartbeating>>,
-    watchdog: HeartbeatJob,
+    watchdog: RepeatedJob,
     handle: ServerHandle,
     held: Arc<Mutex<Option<Held>>>,
 }

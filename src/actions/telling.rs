@@ -51,15 +51,13 @@ impl Actions {
         !self.store.is_hung() && self.engine.is_flowing()
     }
 
-    /// Checks that the writer commits and that deliveries are sent. Blocks while the writer hangs.
+    /// Checks that the writer commits and that deliveries that are due are sent; in a pause none is due. Blocks while the writer
+    /// hangs.
     pub fn require_delivering(&self) -> Result<(), StoreError> {
         if let Some(reason) = self.store.broken() {
             return Err(StoreError::Unavailable(reason));
         }
         self.store.write(|_| Ok::<_, StoreError>(())).wait()?;
-        if self.engine.is_paused() {
-            return Err(StoreError::Unavailable("all deliveries are paused".to_owned()));
-        }
         match self.engine.is_flowing() {
             true => Ok(()),
             false => Err(StoreError::Unavailable("deliveries that are due are not sent".to_owned())),

@@ -4,9 +4,10 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::repeated_job::RepeatedJob;
 use super::tls::{Pair, Presented, TlsError, TlsFiles};
 use crate::clock::Clock;
 use crate::domain::time::{DAY, Millis, rfc3339_seconds};
@@ -19,13 +20,10 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// Follows the files until it is stopped. Cheap to clone.
 #[derive(Clone)]
-pub struct CertificateJob(Arc<Shared>);
-
-struct Shared {
+pub struct CertificateJob {
     /// `None` without TLS.
-    followed: Option<Followed>,
-    is_stopping: Mutex<bool>,
-    changed: Condvar,
+    followed: Option<Arc<Followed>>,
+    job: RepeatedJob,
 }
 
 struct Followed {
@@ -60,7 +58,7 @@ fn stamp(files: &TlsFiles) -> Stamp {
 impl CertificateJob {
     /// Without TLS.
     pub(super) fn none() -> CertificateJob {
-        CertificateJob(Arc::new(Shared { followed: None, is_stopping: Mutex::default(), changed: Condvar::new() }))
+        CertificateJob { followed: None, job: RepeatedJob::default() }
     }
 
     /// Follows the files of a pair that was read from them.
@@ -74,38 +72,26 @@ impl CertificateJob {
         metrics.certificate_ends(pair.validity.to_ms);
         // A change between the reading and this look is not missed: the files are read once more.
         let state = State { read: [None; 2], seen: stamp(&files), validity: pair.validity, warned_ms: None };
-        let followed = Followed { files, presented, clock, metrics, state: Mutex::new(state) };
-        let shared =
-            Arc::new(Shared { followed: Some(followed), is_stopping: Mutex::default(), changed: Condvar::new() });
-        let job = CertificateJob(Arc::clone(&shared));
-        let run = move || {
-            while let Some(followed) = &shared.followed {
-                followed.look();
-                let stopping = shared.is_stopping.lock().unwrap_or_else(PoisonError::into_inner);
-                let waited = shared.changed.wait_timeout_while(stopping, LOOK, |is_stopping| !*is_stopping);
-                if *waited.unwrap_or_else(PoisonError::into_inner).0 {
-                    return;
-                }
-            }
-        };
-        let thread = std::thread::Builder::new().name("certificate".to_owned()).spawn(run);
-        thread.map(|_| job).map_err(|error| StoreError::Unavailable(error.to_string()))
+        let followed = Arc::new(Followed { files, presented, clock, metrics, state: Mutex::new(state) });
+        followed.look();
+        let looking = Arc::clone(&followed);
+        let job = RepeatedJob::start("certificate", LOOK, move || looking.look())?;
+        Ok(CertificateJob { followed: Some(followed), job })
     }
 
     /// Whether there is a certificate.
     pub(super) fn is_used(&self) -> bool {
-        self.0.followed.is_some()
+        self.followed.is_some()
     }
 
     /// Reads the files now. Without TLS, nothing is done.
     pub fn reload(&self) -> Result<(), TlsError> {
-        self.0.followed.as_ref().map_or(Ok(()), |followed| followed.read(stamp(&followed.files)))
+        self.followed.as_ref().map_or(Ok(()), |followed| followed.read(stamp(&followed.files)))
     }
 
     /// Ends the thread, and does not wait for it.
     pub(super) fn stop(&self) {
-        *self.0.is_stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.0.changed.notify_all();
+        self.job.stop();
     }
 }
 

@@ -17,7 +17,7 @@ use rustix::net::sockopt::socket_acceptconn;
 
 use super::certificate_job::CertificateJob;
 use super::edge::{connections_per_thread, default_headers, limit_stall, serve_head_as_get, strip_prefix};
-use super::heartbeat_job::{HeartbeatJob, Heartbeating};
+use super::heartbeat_job::{self, Heartbeating};
 use super::tls::{Presented, Stream, handshake};
 use super::{Held, Prepared, Running, Server, StartError, TellingJob};
 use crate::actions::telling::Style;
@@ -166,7 +166,7 @@ impl Prepared {
         let style = Style { link: Box::new(move |path| site.url(path)), live: app.actions.live.clone() };
         let telling = TellingJob::start(app.actions.clone(), style)?;
         let heartbeating = Arc::new(Mutex::new(Heartbeating::start(app.actions.clone(), &options)?));
-        let watchdog = HeartbeatJob::to_watchdog(app.actions.clone())?;
+        let watchdog = heartbeat_job::to_watchdog(app.actions.clone())?;
         let certificate = match (options.tls, pair, presented) {
             (Some(files), Some(pair), Some(presented)) => {
                 let (clock, metrics) = (options.clock.clone(), app.metrics.clone());

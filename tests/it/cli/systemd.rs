@@ -120,6 +120,18 @@ fn a_writer_that_hangs_ends_the_messages_to_the_watchdog() {
 }
 
 #[test]
+fn a_pause_of_all_deliveries_does_not_have_the_server_restarted() {
+    let (site, _) = Site::with_key();
+    let manager = Manager::of(&site);
+    let mut command = site.serve_command();
+    command.arg("--paused").env("WATCHDOG_USEC", "90000");
+    manager.watch(&mut command);
+    let _process = Process::start(command);
+    manager.until("READY=1");
+    assert!(manager.is_told_within(PATIENCE));
+}
+
+#[test]
 fn a_watchdog_of_another_process_is_not_answered() {
     let (site, _) = Site::with_key();
     let manager = Manager::of(&site);

@@ -11,6 +11,7 @@ mod ending_certificates;
 mod endpoint_auth;
 mod fairness;
 mod faults;
+mod heartbeat;
 mod incidents;
 mod limits;
 mod mail;

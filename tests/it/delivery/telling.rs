@@ -408,30 +408,6 @@ fn operational_events_are_published_for_the_webhooks_that_subscribe_to_them() {
 }
 
 #[test]
-fn heartbeats_are_sent_while_deliveries_are() {
-    let monitor = Receiver::start();
-    let mut hub = Hub::with(|hub| {
-        hub.heartbeat_url = Some(format!("{}push?token=1", monitor.url()));
-        hub.heartbeat_interval = std::time::Duration::from_millis(20);
-        hub.allow_targets.clear();
-    });
-    let beats = |least: usize| {
-        crate::support::process::wait_until(crate::support::process::PATIENCE, || monitor.hits() >= least)
-    };
-    assert!(beats(3));
-    let request = monitor.last();
-    assert_eq!((request.method.as_str(), request.text()), ("GET", ""));
-    hub.get("/readyz").expect(200);
-    assert!(hub.get("/metrics").expect(200).text.contains("hookpost_delivering 1\n"));
-    hub.stop();
-    let stopped = monitor.hits();
-    // One may have been on its way.
-    assert!(
-        !crate::support::process::wait_until(std::time::Duration::from_millis(300), || monitor.hits() > stopped + 1)
-    );
-}
-
-#[test]
 fn the_digest_counts_dead_letters_at_eight_and_is_left_out_without_any() {
     let (hub, server) = with_mail();
     let receiver = Receiver::answering(500);
