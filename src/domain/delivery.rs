@@ -26,6 +26,18 @@ impl DeliveryStatus {
     }
 }
 
+/// Reason why a queued delivery is not sent, whatever its due time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<WaitingFor>)]
+pub enum WaitingFor {
+    WebhookPaused,
+    WebhookDisabled,
+    WebhookUnverified,
+    /// All deliveries are paused. A state of the webhook comes first, because it outlasts the pause.
+    DeliveriesPaused,
+}
+
 /// Trigger of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]

@@ -28,6 +28,7 @@ pub fn explain(
         test: delivery.cause == Cause::Test,
         erased: delivery.is_erased,
         webhook_state: delivery.webhook_state,
+        waiting_for: delivery.waiting_for(),
         url,
         attempt_count: delivery.attempt_count,
         series_failures: series_failures(delivery),

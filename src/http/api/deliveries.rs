@@ -84,7 +84,7 @@ fn describe_attempts(call: &mut Call<'_>) {
 
 fn describe_retry(call: &mut Call<'_>) {
     call.operation("Deliveries", "retry_delivery", "Retry a delivery")
-        .description("A finished delivery starts a new series of attempts; a pending one is sent now. If the webhook is inactive, the delivery stays queued until it is active.")
+        .description("A finished delivery starts a new series of attempts; a pending one is sent now. If the webhook is inactive, the delivery stays queued until it is active; if all deliveries are paused, until they are resumed.")
         .scope(Scope::Admin)
         .path_parameter::<DeliveryId>("id")
         .response::<DeliveryView>(202, "The delivery in its new state.", &format!("{EXAMPLE}}}"))
@@ -135,7 +135,7 @@ pub(in crate::http) struct DeliveryView {
     /// Whether the event is a test.
     test: bool,
     attempt_count: u32,
-    /// Time of the next attempt, if one is scheduled.
+    /// Time of the next attempt, if one is scheduled and nothing holds the delivery.
     next_attempt_at: Option<Time>,
     created_at: Time,
     finished_at: Option<Time>,
@@ -164,8 +164,7 @@ struct LastAttemptView {
 
 impl From<&Delivery> for DeliveryView {
     fn from(delivery: &Delivery) -> DeliveryView {
-        let is_pending = !delivery.status.is_finished();
-        let waiting_for = delivery.webhook_state.waiting_for().filter(|_| is_pending);
+        let waiting_for = delivery.waiting_for();
         DeliveryView {
             id: delivery.id.into(),
             event_id: delivery.event_id.as_str().into(),

@@ -4,7 +4,7 @@ pub mod filter;
 
 use super::humanize;
 use crate::domain::attempt::FailureCause;
-use crate::domain::delivery::DeliveryStatus;
+use crate::domain::delivery::{DeliveryStatus, WaitingFor};
 use crate::domain::retry::{Exhausted, Gone, MAX_PANICS};
 use crate::domain::time::Millis;
 use crate::domain::webhook::WebhookState;
@@ -23,6 +23,8 @@ pub struct DeliveryFacts<'a> {
     /// Whether the data of the event was erased.
     pub erased: bool,
     pub webhook_state: WebhookState,
+    /// Reason why it is not sent while it is queued.
+    pub waiting_for: Option<WaitingFor>,
     /// URL that the webhook has now.
     pub url: &'a str,
     /// Attempts in total.
@@ -242,19 +244,20 @@ impl<'a> DeliveryFacts<'a> {
         self.last.as_ref()?.failed.as_ref()
     }
 
-    /// Why the webhook's state holds the delivery back, and until when. Tests are sent in any state.
+    /// What holds the delivery back, and until when.
     fn hold(&self) -> Option<(&'static str, &'static str)> {
         let resumed = "It will be sent when the webhook is resumed.";
-        match self.webhook_state {
-            _ if self.test => None,
-            WebhookState::Active => None,
-            WebhookState::Paused => Some(("Queued: the webhook is paused.", resumed)),
-            WebhookState::Disabled => Some(("Queued: Hookpost disabled the webhook after failures.", resumed)),
-            WebhookState::Unverified => Some((
+        Some(match self.waiting_for? {
+            WaitingFor::WebhookPaused => ("Queued: the webhook is paused.", resumed),
+            WaitingFor::WebhookDisabled => ("Queued: Hookpost disabled the webhook after failures.", resumed),
+            WaitingFor::WebhookUnverified => (
                 "Queued: the endpoint has not passed its challenge yet.",
                 "It will be sent when the webhook is verified.",
-            )),
-        }
+            ),
+            WaitingFor::DeliveriesPaused => {
+                ("Queued: all deliveries are paused.", "It will be sent when deliveries are resumed.")
+            }
+        })
     }
 
     /// `Attempt 4 of 5`.

@@ -70,6 +70,56 @@ fn a_pause_holds_retries_and_what_a_person_retries_and_opens_no_incident() {
 }
 
 #[test]
+fn a_queued_delivery_names_the_pause_and_a_state_of_its_webhook_first() {
+    let hub = Hub::start();
+    let receiver = Receiver::answering(500);
+    let webhook = hub.add_webhook_with(receiver.url(), &json!({"tenant": "acme"}));
+    let publish = || {
+        let event = json!({"type": "order.paid", "data": {}, "tenant": "acme"});
+        let receipt = hub.post("/v1/events", &event).expect(202).json();
+        receipt["deliveries"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let retrying = publish();
+    hub.deliver_until_idle();
+    let test = hub.post(&format!("/v1/webhooks/{webhook}/test"), &json!({})).expect(200).json();
+    let version = || hub.get(&format!("/v1/deliveries/{retrying}")).header("etag").unwrap().to_owned();
+    let before = version();
+    pause(&hub, "Moving.");
+    let pending = publish();
+    let facts = |id: &str| {
+        let shown = hub.delivery(id);
+        (shown["status"].clone(), shown["waiting_for"].clone(), shown["next_attempt_at"].clone())
+    };
+    assert_eq!(facts(&pending), (json!("pending"), json!("deliveries_paused"), json!(null)));
+    assert_eq!(facts(&retrying), (json!("retrying"), json!("deliveries_paused"), json!(null)));
+    assert_eq!(facts(test["id"].as_str().unwrap()).1, json!(null));
+    assert_ne!(version(), before, "a client with a copy learns of the pause");
+    assert_eq!(act(&hub, &retrying, "retry").expect(202).json()["waiting_for"], "deliveries_paused");
+    let list = hub.get("/v1/deliveries?status=pending,retrying").expect(200).json();
+    let rows = list["data"].as_array().unwrap();
+    assert!(rows.len() == 2 && rows.iter().all(|row| row["waiting_for"] == "deliveries_paused"), "{list}");
+
+    let (administrator, portal) = (hub.administrator(), hub.portal("acme"));
+    for (visitor, base) in [(&administrator, ""), (&portal, "/portal")] {
+        let page = visitor.page(&format!("{base}/deliveries/{pending}"));
+        assert!(page.contains("Queued: all deliveries are paused."), "{}", page.text());
+        assert!(page.contains("It will be sent when deliveries are resumed.") && !page.contains("Due now"));
+        assert_eq!(page.fact("Next attempt"), None);
+        let list = visitor.page(&format!("{base}/deliveries?status=pending,retrying"));
+        assert_eq!(list.column("Status"), ["PendingDeliveries paused", "RetryingDeliveries paused"]);
+    }
+    let retried = administrator.submit_and_follow(&format!("/deliveries/{pending}/retry"), &[]);
+    assert!(retried.has_flash("Queued until deliveries are resumed."), "{}", retried.text());
+
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": false})).expect(200);
+    assert_eq!(facts(&pending).1, json!("webhook_paused"), "it outlasts the pause");
+    resume(&hub);
+    assert_eq!(facts(&pending).1, json!("webhook_paused"));
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true, "waiting": "resume"})).expect(200);
+    assert_eq!(facts(&pending).1, json!(null));
+}
+
+#[test]
 fn a_pause_outlasts_a_restart() {
     let mut hub = Hub::start();
     let receiver = Receiver::start();
