@@ -39,7 +39,7 @@ use values::{
 pub use check::{Checked, RawSettingFlags};
 pub use loaded::{DatabaseFlag, Loaded, SettingFlags};
 pub use names::ignored_variables;
-pub use reload::{Changed, Known};
+pub use reload::{Changed, SettingValues};
 pub use secrets::secret_from_environment;
 pub use values::{ADDRESS, LogFormat, number};
 

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, logging};
-use crate::config::{Changed, Known, Loaded};
+use crate::config::{Changed, Loaded, SettingValues};
 use crate::server::{Running, notify};
 
 /// Settings that a reload compares with those in the file.
@@ -14,7 +14,7 @@ pub(super) struct Reload {
     /// Flags and environment of the process, which do not change.
     pub(super) flags: ArgMatches,
     /// Settings that the server has now.
-    pub(super) known: Known,
+    pub(super) values: SettingValues,
 }
 
 impl Reload {
@@ -76,10 +76,10 @@ impl Reload {
 
     fn changed(&mut self, running: &Running) -> Result<Changed, CliError> {
         let loaded = Loaded::new(self.flags.clone())?;
-        let known = Known::of(&loaded);
+        let values = SettingValues::of(&loaded);
         let level = loaded.settings.log;
         running.reload(&loaded.settings.server_options()?)?;
         logging::set_level(level);
-        Ok(self.known.update(known))
+        Ok(self.values.update(values))
     }
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::output::{note, print};
 use super::reload::Reload;
 use super::{CliError, logging};
-use crate::config::{Known, Loaded, SettingFlags, ignored_variables};
+use crate::config::{Loaded, SettingFlags, SettingValues, ignored_variables};
 use crate::server::notify::{self, Starting};
 use crate::server::{Prepared, Running, handed_socket};
 
@@ -49,7 +49,7 @@ impl Serve {
             loaded.settings.server_options()?;
             return print(&config);
         }
-        let known = Known::of(&loaded);
+        let values = SettingValues::of(&loaded);
         logging::start(loaded.settings.log, loaded.settings.log_format);
         let mut options = loaded.settings.server_options()?;
         options.paused = self.paused;
@@ -60,7 +60,7 @@ impl Serve {
         let starting = Starting::begin();
         let prepared = Prepared::new(options)?;
         drop(starting);
-        let reload = Reload { flags, known };
+        let reload = Reload { flags, values };
         serve(prepared, handed, move |running| announce(running, &database), Some(reload))
     }
 }

@@ -44,7 +44,7 @@ const FILES: [&str; 2] = ["master-key-file", "ca-file"];
 
 /// Values by setting, with the contents of files as hashes.
 #[derive(Debug, Clone)]
-pub struct Known(BTreeMap<String, Vec<u8>>);
+pub struct SettingValues(BTreeMap<String, Vec<u8>>);
 
 /// Settings whose values differ.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -62,8 +62,8 @@ impl Settings {
     }
 }
 
-impl Known {
-    pub fn of(loaded: &Loaded) -> Known {
+impl SettingValues {
+    pub fn of(loaded: &Loaded) -> SettingValues {
         let value = |arg: &clap::Arg| {
             let name = arg.get_long()?;
             let mut digest = Sha256::new();
@@ -78,12 +78,12 @@ impl Known {
             }
             Some((name.to_owned(), digest.finalize().to_vec()))
         };
-        Known(Settings::command().get_arguments().filter_map(value).collect())
+        SettingValues(Settings::command().get_arguments().filter_map(value).collect())
     }
 
     /// Takes over the values of settings that are reread. Those that need a restart stay as they were at the start, so each
     /// comparison names them.
-    pub fn update(&mut self, new: Known) -> Changed {
+    pub fn update(&mut self, new: SettingValues) -> Changed {
         let mut changed = Changed::default();
         for (name, value) in new.0 {
             if self.0.get(&name) == Some(&value) {

@@ -94,7 +94,7 @@ pub struct Replaced {
     pub found: Option<Found>,
 }
 
-/// What the replaced file says about the time after the copy.
+/// Facts of the replaced file about the time after the copy.
 #[derive(Debug)]
 pub struct Found {
     /// Deliveries that wait in the copy, and were delivered, failed or discarded since.

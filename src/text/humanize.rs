@@ -143,6 +143,12 @@ pub fn number(count: u64) -> String {
     text
 }
 
+/// A count that stops at a limit: "10,000 or more".
+pub fn or_more(count: u64, limit: u32) -> String {
+    let text = number(count);
+    if count >= limit.into() { format!("{text} or more") } else { text }
+}
+
 /// Formats a share with one decimal: `99.2 %`. `100 %` means everything and `0 %` nothing; `None` for a whole of 0.
 pub fn percent(part: u64, whole: u64) -> Option<String> {
     if whole == 0 {

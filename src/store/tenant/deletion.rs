@@ -43,7 +43,7 @@ impl TenantDeletion {
     }
 }
 
-/// What a step leaves.
+/// Rest of a deletion after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
     Rows,

@@ -20,7 +20,7 @@ const BYTES: u64 = 4 << 20;
 const MARKED: usize = 50;
 const CONTACTS: usize = 10;
 
-/// What lets somebody in, or tells somebody. In this order, since links refer to keys.
+/// Rows of sign-ins, keys, inboxes and notices. In this order, since links refer to keys.
 const ACCESS: &[&str] = &[
     "DELETE FROM session WHERE hash IN
          (SELECT hash FROM session INDEXED BY session_tenant WHERE tenant = :tenant LIMIT :limit)",
@@ -40,7 +40,7 @@ const ACCESS: &[&str] = &[
     "DELETE FROM contact_mail WHERE seq IN (SELECT seq FROM contact_mail WHERE tenant = :tenant LIMIT :limit)",
 ];
 
-/// What belongs to a webhook beside its deliveries. At most 260 rows of statistics and a few others.
+/// Rows of a webhook beside its deliveries: at most 260 of statistics, and a few others.
 const OF_WEBHOOK: &[&str] = &[
     "DELETE FROM stats WHERE series = :webhook",
     "DELETE FROM streak WHERE webhook_seq = :webhook",
@@ -59,7 +59,7 @@ const OF_INCIDENT: &[&str] = &[
          (SELECT webhook_seq FROM incident_webhook WHERE incident_seq = :incident AND tenant = :tenant LIMIT :limit)",
 ];
 
-/// What is left of an incident without webhooks: about 200 entries of the operator, and the messages about it.
+/// Rows of an incident without webhooks: about 200 entries of the operator, and the messages about it.
 const REST_OF_INCIDENT: &[&str] = &[
     "DELETE FROM incident_entry WHERE incident_seq = :incident",
     "DELETE FROM incident_mute WHERE incident_seq = :incident",

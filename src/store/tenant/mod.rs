@@ -189,7 +189,7 @@ pub fn small_contents(connection: &Connection, tenant: &Tenant, now: Millis) -> 
     Ok(sql::first(connection, query, params, read)?.unwrap_or_default())
 }
 
-/// What is counted in several reads.
+/// Rows counted in several reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counted {
     /// By webhook.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::support::Hub;
 use crate::support::process::{PATIENCE, wait_until};
 use crate::support::receiver::Receiver;

@@ -4,26 +4,30 @@
 //! The normal run is two months of little traffic with a short retention. A year with the defaults:
 //! `HOOKPOST_YEAR_DAYS=365 HOOKPOST_YEAR_EVENTS=10000 cargo test --release --test it store::year -- --nocapture`.
 
+mod growth;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use hookpost::actions::backups::BackupSettings;
 use hookpost::clock::Clock;
 use hookpost::delivery::Transport;
 use hookpost::delivery::http::client::{ClientResult, Outgoing, judged};
 use hookpost::domain::attempt::ReceiverResponse;
+use hookpost::domain::backup_plan::BackupPlan;
 use hookpost::domain::retention::Retention;
 use hookpost::domain::time::{DAY, HOUR, Millis};
 use hookpost::store::user::Role;
-use hookpost::store::{Connection, beside};
 use serde_json::{Value, json};
 
+use self::growth::{Report, flat, report};
 use super::large::{assert_sound, number};
 use crate::support::Hub;
 use crate::support::hub::NOON;
+use crate::support::process::PATIENCE;
 use crate::support::visitor::{PASSWORD, Visitor};
 
 /// Time of the weekly outage, from its day's begin.
@@ -118,70 +122,6 @@ impl Endpoints {
     }
 }
 
-/// Sizes at one time.
-struct Report {
-    day: i64,
-    tables: BTreeMap<String, i64>,
-    file_mib: f64,
-    log_mib: f64,
-    memory_mib: f64,
-    page: Duration,
-    list: Duration,
-}
-
-fn tables(database: &Path) -> BTreeMap<String, i64> {
-    let connection = Connection::open(database).unwrap();
-    let mut names = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
-    let names: Vec<String> = names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let count = |name: &String| {
-        connection.query_row(&format!("SELECT count(*) FROM \"{name}\""), [], |row| row.get::<_, i64>(0)).unwrap()
-    };
-    names.iter().filter(|name| !name.starts_with("sqlite_")).map(|name| (name.clone(), count(name))).collect()
-}
-
-/// Resident memory of this process, which runs the server.
-fn memory_mib() -> f64 {
-    let pages = fs::read_to_string("/proc/self/statm").unwrap();
-    let resident: f64 = pages.split(' ').nth(1).unwrap().parse().unwrap();
-    resident * 4096.0 / f64::from(1 << 20)
-}
-
-/// Median of five runs.
-fn median(mut work: impl FnMut()) -> Duration {
-    let mut times = [(); 5].map(|()| {
-        let begun = Instant::now();
-        work();
-        begun.elapsed()
-    });
-    times.sort();
-    times[2]
-}
-
-fn report(hub: &Hub, visitor: &Visitor<'_>, day: i64) -> Report {
-    let mib = |path: &Path| fs::metadata(path).map_or(0.0, |found| found.len() as f64 / f64::from(1 << 20));
-    let database = hub.database();
-    let found = Report {
-        day,
-        tables: tables(&database),
-        file_mib: mib(&database),
-        log_mib: mib(&beside(&database, "-wal")),
-        memory_mib: memory_mib(),
-        page: median(|| {
-            visitor.get("/").expect(200);
-        }),
-        list: median(|| {
-            hub.get("/v1/deliveries?limit=100").expect(200);
-        }),
-    };
-    println!(
-        "day {day:3}: file {:.1} MiB, log {:.1} MiB, memory {:.0} MiB, page {:?}, list {:?}",
-        found.file_mib, found.log_mib, found.memory_mib, found.page, found.list
-    );
-    let rows: Vec<String> = found.tables.iter().map(|(name, rows)| format!("{name} {rows}")).collect();
-    println!("    {}", rows.join(", "));
-    found
-}
-
 /// What the team's application and its people do.
 struct Team<'a> {
     hub: &'a Hub,
@@ -254,8 +194,11 @@ fn a_team_of_one_year_has_a_file_that_is_no_larger_than_its_retention_and_true_c
     let clock = Clock::manual(NOON);
     let endpoints =
         Arc::new(Endpoints { clock: clock.clone(), delivered: Mutex::default(), messages: AtomicU64::new(0) });
+    let folder = tempfile::tempdir().unwrap();
+    let backups = BackupSettings { folder: folder.path().to_owned(), plan: BackupPlan { every: DAY, keep: 7 } };
     let hub = Hub::with(|options| {
         options.clock = clock.clone();
+        options.backups = Some(backups.clone());
         options.transport = Some(endpoints.clone());
         options.retention = plan.retention;
         options.allow_targets = vec!["contact.example".parse().unwrap()];
@@ -286,6 +229,7 @@ fn a_team_of_one_year_has_a_file_that_is_no_larger_than_its_retention_and_true_c
             hub.deliver_until_idle();
             hub.tend_until_idle();
             hub.prune_until_idle();
+            back_up_until_idle(&hub);
             if step == 0 {
                 hub.tell();
             }
@@ -311,6 +255,7 @@ fn a_team_of_one_year_has_a_file_that_is_no_larger_than_its_retention_and_true_c
     drop(team);
     true_counts(&hub, &endpoints, &weekly, outages, &plan);
     flat(&reports, &plan);
+    sound_backups(&hub, &backups);
     assert!(endpoints.messages.load(Ordering::SeqCst) > 0, "the contact was told nothing");
 }
 
@@ -352,32 +297,21 @@ fn true_counts(hub: &Hub, endpoints: &Endpoints, weekly: &str, outages: u64, pla
     assert_sound(&database);
 }
 
-/// Checks that nothing grows after the horizon: the largest of the last reports is about the largest of the first ones.
-fn flat(reports: &[Report], plan: &Plan) {
-    let late: Vec<&Report> = reports.iter().filter(|report| report.day >= plan.horizon).collect();
-    assert!(late.len() >= 4, "too few reports after the horizon");
-    let (first, last) = late.split_at(late.len() / 2);
-    let largest = |part: &[&Report], of: &dyn Fn(&Report) -> f64| part.iter().map(|r| of(r)).fold(0.0, f64::max);
-    let mut grown = Vec::new();
-    let mut compare = |name: &str, slack: f64, of: &dyn Fn(&Report) -> f64| {
-        let (before, after) = (largest(first, of), largest(last, of));
-        if after > before * 1.15 + slack {
-            grown.push(format!("{name} grew from {before:.1} to {after:.1}"));
-        }
-    };
-    for name in reports[0].tables.keys() {
-        // Kept for longer than a year by default: bounded by what people do in that time.
-        if ["audit", "api_key"].contains(&name.as_str())
-            && plan.retention.audit_days().is_none_or(|days| i64::from(days) > plan.horizon)
-        {
-            continue;
-        }
-        compare(name, 3.0, &|report| report.tables[name] as f64);
-    }
-    compare("the file", 1.0, &|report| report.file_mib);
-    compare("the log", 8.0, &|report| report.log_mib);
-    compare("the memory", 24.0, &|report| report.memory_mib);
-    compare("the time of a page", 150.0, &|report| report.page.as_secs_f64() * 1e3);
-    compare("the time of a list", 150.0, &|report| report.list.as_secs_f64() * 1e3);
-    assert!(grown.is_empty(), "{grown:#?}");
+/// Checks that the last backups are there, and that the newest is of the last day and whole.
+fn sound_backups(hub: &Hub, settings: &BackupSettings) {
+    back_up_until_idle(hub);
+    let known = &hub.running.app.actions.backups;
+    let now = hub.clock.now_ms();
+    assert_eq!(known.fault(now), None);
+    assert!(known.newest_ms().unwrap() > now - settings.plan.every - HOUR);
+    let mut files: Vec<_> = fs::read_dir(&settings.folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), settings.plan.keep, "{files:?}");
+    let newest = files.last().unwrap();
+    assert_sound(newest);
+    assert!(number(newest, "SELECT max(created_ms) FROM event") > now - 2 * DAY);
+}
+
+fn back_up_until_idle(hub: &Hub) {
+    assert!(hub.running.backup_job.wait_until_idle(PATIENCE), "the backup did not end");
 }

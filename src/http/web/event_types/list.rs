@@ -53,16 +53,10 @@ fn rows(session: &Session, db: &Connection, names: &[EventType]) -> Result<Vec<E
     let row = |(name, subscribers): (&EventType, u64)| {
         Ok(EventTypeRow {
             subscribers,
-            volume: or_more(event::count_since(db, tenant, name, since, MAX_COUNTED)?, MAX_COUNTED),
+            volume: humanize::or_more(event::count_since(db, tenant, name, since, MAX_COUNTED)?, MAX_COUNTED),
             described: event_type::head(db, name)?,
             name: name.clone(),
         })
     };
     names.iter().zip(subscribers).map(row).collect()
-}
-
-/// A count that stops at a limit.
-pub fn or_more(count: u64, limit: u32) -> String {
-    let number = humanize::number(count);
-    if count >= limit.into() { format!("{number} or more") } else { number }
 }

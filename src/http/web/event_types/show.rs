@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::list::or_more;
 use crate::domain::event::EventType;
 use crate::domain::pattern::EventPattern;
 use crate::domain::time::DAY;
@@ -13,6 +12,7 @@ use crate::store::incident::read::{self, Condition};
 use crate::store::page::PageRequest;
 use crate::store::webhook::WebhookFilter;
 use crate::store::{event, webhook};
+use crate::text::humanize;
 
 /// Subscribers shown.
 const MAX_SUBSCRIBERS: u32 = 50;
@@ -59,7 +59,7 @@ pub fn show(session: &Session, db: &Connection, name: &str) -> Result<EventTypeP
         frame: frame.with_api("GET", &format!("/v1/event-types/{name}")),
         name,
         described,
-        volume: or_more(count, MAX_COUNTED),
+        volume: humanize::or_more(count, MAX_COUNTED),
         has_more: subscribers.next.is_some(),
         conditions: read::conditions(db, &subscribers.rows.iter().map(|webhook| webhook.seq).collect::<Vec<_>>())?,
         subscribers: subscribers.rows,

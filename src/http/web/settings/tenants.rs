@@ -4,7 +4,6 @@ use crate::actions::ActionError;
 use crate::domain::Invalid;
 use crate::domain::event::Tenant;
 use crate::domain::needle::Needle;
-use crate::http::web::event_types::list::or_more;
 use crate::http::web::list_query::below;
 use crate::http::web::{
     Connection, Fields, FormErrors, Frame, PageError, Response, Section, Session, Template, problem,
@@ -28,7 +27,7 @@ pub struct TenantsPage {
 
 impl TenantsPage {
     fn dead_letters(row: &TenantSummary) -> String {
-        or_more(row.dead_letters, MOST_DEAD_LETTERS as u32)
+        humanize::or_more(row.dead_letters, MOST_DEAD_LETTERS as u32)
     }
 
     fn webhooks(row: &TenantSummary) -> String {
