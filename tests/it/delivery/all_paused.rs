@@ -1,6 +1,6 @@
 //! The pause of all deliveries.
 
-use hookpost::domain::time::{DAY, HOUR};
+use hookpost::domain::time::{DAY, HOUR, MINUTE};
 use hookpost::store::api_key::Scope;
 use serde_json::{Value, json};
 
@@ -201,4 +201,50 @@ fn every_page_says_why_deliveries_are_paused_and_administrators_resume_them_ther
     let of_pause: Vec<_> =
         actions.iter().filter(|action| action.as_str().unwrap().starts_with("deliveries.")).collect();
     assert_eq!(of_pause, ["deliveries.resumed", "deliveries.paused"]);
+}
+
+#[test]
+fn an_administrator_pauses_all_deliveries_on_a_page_after_a_confirmation() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    hub.add_webhook(receiver.url());
+    let administrator = hub.administrator();
+    let page = administrator.page("/settings/data");
+    assert!(page.contains("Deliveries are being sent.") && page.form("/settings/data/pause").is_some(), "{page}");
+    for reason in ["", " ", "two\nlines", &"x".repeat(201)] {
+        let refused = administrator.submit("/settings/data/pause", &[("reason", reason)]).expect(422).page();
+        assert!(refused.problem("reason").unwrap().starts_with("Enter a reason"), "{refused}");
+        assert_eq!(refused.field("reason").as_deref().map(str::trim), Some(reason.trim()), "what was typed stays");
+    }
+    let typed = ("reason", "The database <of the shop> moves.");
+    let asked = administrator.submit("/settings/data/pause", &[typed]).expect(200).page();
+    assert_eq!(asked.heading(), "Pause all deliveries?");
+    assert_eq!(asked.fact("Reason").as_deref(), Some(typed.1));
+    for text in ["Events are accepted and stored.", "Nothing is sent", "retries wait", "/v1/pause"] {
+        assert!(asked.contains(text), "{text}: {asked}");
+    }
+    assert_eq!(hub.get("/v1/pause").json()["paused"], false, "it asks first");
+    let fields = asked.form("/settings/data/pause").unwrap().fields();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let paused = administrator.submit_and_follow("/settings/data/pause", &fields);
+    assert!(paused.has_flash("All deliveries are paused."), "{paused}");
+    assert!(paused.contains("All deliveries have been paused since") && paused.form("/settings/data/pause").is_none());
+    assert_eq!(paused.fact("Reason").as_deref(), Some(typed.1));
+    let now = hub.get("/v1/pause").json();
+    assert_eq!((&now["paused"], &now["actor"], &now["reason"]), (&json!(true), &json!("anna"), &json!(typed.1)));
+    hub.publish_one("order.paid", json!({}));
+    pass(&hub, 5 * MINUTE);
+    assert_eq!(receiver.connections(), 0);
+    let entry = &hub.get("/v1/audit").json()["data"][0];
+    assert_eq!((&entry["action"], &entry["detail"]), (&json!("deliveries.paused"), &json!(typed.1)), "{entry}");
+
+    for visitor in [hub.viewer(), hub.operator()] {
+        let page = visitor.page("/settings/data");
+        assert!(page.contains("Administrators can pause and resume all deliveries."), "{page}");
+        assert_eq!(page.fact("By").as_deref(), Some("anna"));
+        assert!(page.form("/settings/data/resume").is_none());
+    }
+    administrator.submit_and_follow("/settings/data/resume", &[]);
+    hub.deliver_until_idle();
+    assert_eq!(receiver.hits(), 1);
 }
