@@ -27,6 +27,7 @@ pub fn explain(
         status: delivery.status,
         test: delivery.cause == Cause::Test,
         erased: delivery.is_erased,
+        discard_reason: delivery.discard_reason,
         webhook_state: delivery.webhook_state,
         waiting_for: delivery.waiting_for(),
         url,

@@ -4,7 +4,7 @@ pub mod filter;
 
 use super::humanize;
 use crate::domain::attempt::FailureCause;
-use crate::domain::delivery::{DeliveryStatus, WaitingFor};
+use crate::domain::delivery::{DeliveryStatus, DiscardReason, WaitingFor};
 use crate::domain::retry::{Exhausted, Gone, MAX_PANICS};
 use crate::domain::time::Millis;
 use crate::domain::webhook::WebhookState;
@@ -22,6 +22,7 @@ pub struct DeliveryFacts<'a> {
     pub test: bool,
     /// Whether the data of the event was erased.
     pub erased: bool,
+    pub discard_reason: Option<DiscardReason>,
     pub webhook_state: WebhookState,
     /// Reason why it is not sent while it is queued.
     pub waiting_for: Option<WaitingFor>,
@@ -175,7 +176,7 @@ fn explain_failure(failure: &Failed<'_>, tone: Tone, next: Option<String>, now: 
 
 fn discarded(facts: &DeliveryFacts<'_>, now: Millis) -> Explanation {
     let when = facts.finished_ms.map(|at| format!(" {}", humanize::relative(at, now))).unwrap_or_default();
-    if facts.erased {
+    if facts.discard_reason == Some(DiscardReason::EventErased) {
         return Explanation {
             tone: Tone::Neutral,
             headline: format!("Discarded{when}, because the data of its event was erased."),
@@ -183,6 +184,10 @@ fn discarded(facts: &DeliveryFacts<'_>, now: Millis) -> Explanation {
             next: Some("It will not be sent.".to_owned()),
         };
     }
+    let next = match facts.erased {
+        true => "It will not be sent. The data of its event was erased later.",
+        false => "It will not be sent. Replay the event to deliver it after all.",
+    };
     let headline = match facts.attempt_count {
         0 => format!("Discarded{when}, before any attempt."),
         count => format!("Discarded{when}, after {}.", humanize::counted(count.into(), "attempt")),
@@ -191,7 +196,7 @@ fn discarded(facts: &DeliveryFacts<'_>, now: Millis) -> Explanation {
         tone: Tone::Neutral,
         headline,
         detail: facts.last_failure().map(|failure| format!("Last attempt: {}", failure.sentence(now))),
-        next: Some("It will not be sent. Replay the event to deliver it after all.".to_owned()),
+        next: Some(next.to_owned()),
     }
 }
 

@@ -14,6 +14,7 @@ fn with_status(status: DeliveryStatus) -> DeliveryFacts<'static> {
         status,
         test: false,
         erased: false,
+        discard_reason: None,
         webhook_state: WebhookState::Active,
         waiting_for: None,
         url: URL,

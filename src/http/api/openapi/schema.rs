@@ -186,6 +186,9 @@ words! {
     DeliveryStatus = delivery::DeliveryStatus::VARIANTS;
     /// Reason why a queued delivery is not sent: the state of its webhook, or else the pause of all deliveries.
     WaitingFor = delivery::WaitingFor::VARIANTS;
+    /// Reason why a delivery was discarded. `requested`: by a call or a person, or on resuming its webhook. The other two
+    /// discard what is queued.
+    DiscardReason = delivery::DiscardReason::VARIANTS;
     /// Trigger of an attempt.
     Trigger = delivery::Trigger::VARIANTS;
     /// Reason why an attempt failed.
