@@ -100,6 +100,9 @@ impl Deliveries {
                 let answer = one.api.client()?.post(&["v1", "deliveries", &one.id, "retry"], b"")?;
                 let delivery = answer.json()?;
                 one.output.print_raw(&answer.text, || match delivery["waiting_for"].as_str() {
+                    Some("deliveries_paused") => {
+                        format!("{} is queued until deliveries are resumed: all are paused.", one.id)
+                    }
                     Some(reason) => format!("{} is queued until its webhook is active ({reason}).", one.id),
                     None => format!("{} is queued for a retry now.", one.id),
                 })

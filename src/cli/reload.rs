@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 
 use clap::ArgMatches;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{CliError, logging};
 use crate::config::{Changed, Loaded, SettingValues};
@@ -15,20 +15,41 @@ pub(super) struct Reload {
     pub(super) flags: ArgMatches,
     /// Settings that the server has now.
     pub(super) values: SettingValues,
+    pub(super) hangups: Hangups,
+}
+
+/// SIGHUPs since the process began, which would end it otherwise. One that arrives before the server listens, such as during a
+/// migration, is kept until then.
+pub(super) struct Hangups {
+    /// `None` if they cannot be received.
+    signals: Option<Signal>,
+    /// Whether the process had a terminal, whose end sends SIGHUP too.
+    had_terminal: bool,
+}
+
+impl Hangups {
+    /// Receives SIGHUP from now on. Needs the runtime that the server will run in.
+    pub(super) async fn receive() -> Hangups {
+        Hangups { signals: signal(SignalKind::hangup()).ok(), had_terminal: std::io::stdin().is_terminal() }
+    }
+
+    /// Waits for the next one. Returns false once the terminal was closed.
+    async fn next(&mut self) -> bool {
+        let Some(signals) = &mut self.signals else {
+            log::warn!("SIGHUP cannot be received; restart the server to change settings");
+            return std::future::pending().await;
+        };
+        if signals.recv().await.is_none() {
+            return std::future::pending().await;
+        }
+        !self.had_terminal || std::io::stdin().is_terminal()
+    }
 }
 
 impl Reload {
     /// Rereads the settings at each SIGHUP. Returns once the terminal of the process was closed, which sends SIGHUP too.
     pub(super) async fn at_each_hangup(mut self, running: Running) {
-        let had_terminal = std::io::stdin().is_terminal();
-        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
-            log::warn!("SIGHUP cannot be received; restart the server to change settings");
-            return std::future::pending().await;
-        };
-        while hangups.recv().await.is_some() {
-            if had_terminal && !std::io::stdin().is_terminal() {
-                return;
-            }
+        while self.hangups.next().await {
             let running = running.clone();
             let reread = tokio::task::spawn_blocking(move || {
                 notify::reload(|| self.reread(&running));
@@ -44,7 +65,6 @@ impl Reload {
                 }
             }
         }
-        std::future::pending().await
     }
 
     fn reread(&mut self, running: &Running) {

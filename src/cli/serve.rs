@@ -4,12 +4,13 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::time::Duration;
 
+use actix_web::rt::{System, SystemRunner};
 use clap::{ArgMatches, Args};
 
 use tokio::task::JoinHandle;
 
 use super::output::{note, print};
-use super::reload::Reload;
+use super::reload::{Hangups, Reload};
 use super::{CliError, logging};
 use crate::config::{Loaded, SettingFlags, SettingValues, ignored_variables};
 use crate::server::notify::{self, Starting};
@@ -43,6 +44,8 @@ impl Serve {
     pub(super) fn run(self, flags: ArgMatches) -> Result<(), CliError> {
         // No thread has started yet.
         let handed = handed_socket()?;
+        let system = System::new();
+        let hangups = system.block_on(Hangups::receive());
         let loaded = Loaded::new(flags.clone())?;
         if self.print_config {
             let config = loaded.print();
@@ -60,21 +63,26 @@ impl Serve {
         let starting = Starting::begin();
         let prepared = Prepared::new(options)?;
         drop(starting);
-        let reload = Reload { flags, values };
-        serve(prepared, handed, move |running| announce(running, &database), Some(reload))
+        let reload = Reload { flags, values, hangups };
+        serve_in(&system, prepared, handed, move |running| announce(running, &database), Some(reload))
     }
 }
 
-/// Serves until a signal arrives or the database is lost, on the socket that systemd handed over, if any. Calls `announce`
-/// once the server listens, on a thread that may block. SIGHUP rereads the settings if there is a `reload`, and ends the
-/// process otherwise.
-pub(super) fn serve(
+/// Serves until a signal arrives or the database is lost. Calls `announce` once the server listens, on a thread that may block.
+/// SIGHUP ends the process.
+pub(super) fn serve(prepared: Prepared, announce: impl FnOnce(&Running) + Send + 'static) -> Result<(), CliError> {
+    serve_in(&System::new(), prepared, None, announce, None)
+}
+
+/// Like [`serve`], on the socket that systemd handed over, if any. SIGHUP rereads the settings if there is a `reload`.
+fn serve_in(
+    system: &SystemRunner,
     prepared: Prepared,
     handed: Option<TcpListener>,
     announce: impl FnOnce(&Running) + Send + 'static,
     reload: Option<Reload>,
 ) -> Result<(), CliError> {
-    actix_web::rt::System::new().block_on(async {
+    system.block_on(async {
         let is_handed = handed.is_some();
         let server = match handed {
             Some(socket) => prepared.listen_on(socket)?,

@@ -15,7 +15,7 @@ pub enum DeliveryStatus {
     Delivered,
     /// Dead letter: all attempts failed.
     Failed,
-    /// Discarded by a person.
+    /// Will not be sent; [`DiscardReason`] says why.
     Discarded,
 }
 
@@ -24,6 +24,29 @@ impl DeliveryStatus {
     pub fn is_finished(self) -> bool {
         !matches!(self, DeliveryStatus::Pending | DeliveryStatus::Retrying)
     }
+}
+
+/// Reason why a queued delivery is not sent, whatever its due time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<WaitingFor>)]
+pub enum WaitingFor {
+    WebhookPaused,
+    WebhookDisabled,
+    WebhookUnverified,
+    /// All deliveries are paused. A state of the webhook comes first, because it outlasts the pause.
+    DeliveriesPaused,
+}
+
+/// Reason why a delivery was discarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, Display, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::unknown_value::<DiscardReason>)]
+pub enum DiscardReason {
+    /// A person or a program discarded it, or resumed its webhook without what had been queued.
+    Requested,
+    EventErased,
+    WebhookDeleted,
 }
 
 /// Trigger of an attempt.

@@ -35,7 +35,7 @@ pub fn compact(ms: Millis) -> String {
 
 /// Date and time of day. A later time than [`LAST`] becomes it. `jiff::Timestamp` ends a day before, so that every time zone
 /// has its times.
-fn utc(ms: Millis) -> DateTime {
+pub(super) fn utc(ms: Millis) -> DateTime {
     epoch().saturating_add(SignedDuration::from_millis(ms.min(LAST)))
 }
 
@@ -57,8 +57,12 @@ fn parse(text: &str) -> Option<Millis> {
     let pieces = DateTimeParser::new().parse_pieces(text).ok()?;
     let local = pieces.date().to_datetime(pieces.time()?);
     let offset = Millis::from(pieces.to_numeric_offset()?.seconds()) * SECOND;
-    let since = i64::try_from(local.duration_since(epoch()).as_millis()).ok()?;
-    Some(since - offset)
+    Some(of_utc(local)? - offset)
+}
+
+/// Returns the time of a date and time of day in UTC. Like [`utc`], it knows the last day of 9999.
+pub(super) fn of_utc(local: DateTime) -> Option<Millis> {
+    i64::try_from(local.duration_since(epoch()).as_millis()).ok()
 }
 
 /// Parses a `Retry-After` header: seconds, or a date (RFC 9110, 10.2.3). Returns the milliseconds to wait from `now`, 0 for

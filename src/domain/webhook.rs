@@ -8,6 +8,7 @@ use std::sync::Arc;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Invalid;
+use super::delivery::WaitingFor;
 use super::endpoint_auth::EndpointAuth;
 use super::event::{EventType, Tenant};
 use super::filter::Filter;
@@ -44,13 +45,13 @@ pub enum WebhookState {
 }
 
 impl WebhookState {
-    /// Returns the API's `waiting_for` of a queued delivery to such a webhook.
-    pub fn waiting_for(self) -> Option<&'static str> {
+    /// Returns why a queued delivery to such a webhook is not sent.
+    pub fn waiting_for(self) -> Option<WaitingFor> {
         match self {
             WebhookState::Active => None,
-            WebhookState::Paused => Some("webhook_paused"),
-            WebhookState::Disabled => Some("webhook_disabled"),
-            WebhookState::Unverified => Some("webhook_unverified"),
+            WebhookState::Paused => Some(WaitingFor::WebhookPaused),
+            WebhookState::Disabled => Some(WaitingFor::WebhookDisabled),
+            WebhookState::Unverified => Some(WaitingFor::WebhookUnverified),
         }
     }
 }

@@ -4,10 +4,10 @@ use std::str::FromStr;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use super::Invalid;
-use super::time::Millis;
+use super::time::{LAST, Millis, SECOND, of_utc, utc};
 
 /// Bytes of a name at most. The longest name in the database has 32.
 const MAX_NAME: usize = 64;
@@ -57,7 +57,15 @@ impl Zone {
 
     /// Date and time of day. Times beyond the range of the calendar become its last one.
     pub fn local(&self, at: Millis) -> DateTime {
-        self.0.to_datetime(timestamp(at))
+        match Timestamp::from_millisecond(at) {
+            Ok(at) => self.0.to_datetime(at),
+            Err(_) => utc(at).saturating_add(SignedDuration::from_secs(self.last_offset())),
+        }
+    }
+
+    /// Seconds by which clocks differ from UTC on the last day of 9999, which `jiff::Timestamp` does not reach.
+    fn last_offset(&self) -> i64 {
+        self.0.to_offset(Timestamp::MAX).seconds().into()
     }
 
     /// Time at which clocks show this. In an hour that is skipped, clocks are already set forward: 02:30 is 03:30.
@@ -70,7 +78,10 @@ impl Zone {
                 _ => ambiguous.compatible(),
             },
         };
-        found.ok().map(Timestamp::as_millisecond)
+        match found {
+            Ok(found) => Some(found.as_millisecond()),
+            Err(_) => Some(of_utc(local)? - self.last_offset() * SECOND).filter(|at| (0..=LAST).contains(at)),
+        }
     }
 
     /// Starts of the last days, oldest first, with today's and tomorrow's at the end: `count + 1` times. A day has 23 to 25
@@ -172,6 +183,25 @@ mod tests {
         ] {
             assert_eq!((at(local, Twice::First), at(local, Twice::Second)), (ms(first), ms(second)), "{local}");
         }
+    }
+
+    #[test]
+    fn the_last_day_of_9999_has_its_times_in_every_zone() {
+        for (name, at, local) in [
+            ("UTC", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59"),
+            ("Europe/Berlin", "9999-12-31T12:00:00Z", "9999-12-31T13:00:00"),
+            ("Pacific/Honolulu", "9999-12-31T23:59:59Z", "9999-12-31T13:59:59"),
+            ("Pacific/Honolulu", "9999-12-31T02:00:00Z", "9999-12-30T16:00:00"),
+            ("Asia/Tokyo", "9999-12-30T20:00:00Z", "9999-12-31T05:00:00"),
+        ] {
+            let zone = zone(name);
+            assert_eq!(zone.local(ms(at)), local.parse().unwrap(), "{name}");
+            assert_eq!(zone.at(local.parse().unwrap(), Twice::First), Some(ms(at)), "{name}");
+            assert_eq!(zone.at(local.parse().unwrap(), Twice::Second), Some(ms(at)), "{name}");
+        }
+        // Clocks in Tokyo show the year 10000 then, and in Honolulu there is no later time.
+        assert_eq!(zone("Asia/Tokyo").local(LAST).to_string(), "9999-12-31T23:59:59.999999999");
+        assert_eq!(zone("Pacific/Honolulu").at("9999-12-31T14:00".parse().unwrap(), Twice::First), None);
     }
 
     #[test]

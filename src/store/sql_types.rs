@@ -15,7 +15,7 @@ use super::one_time_link::LinkKind;
 use super::user::Role;
 use crate::domain::attempt::ErrorCode;
 use crate::domain::contact::{EmailAddress, QuietHours, QuietHoursSpec, Topic, WebhookPattern};
-use crate::domain::delivery::{Cause, DeliveryStatus, Trigger};
+use crate::domain::delivery::{Cause, DeliveryStatus, DiscardReason, Trigger};
 use crate::domain::endpoint_auth::{AuthSpec, EndpointAuth};
 use crate::domain::event::{EventId, EventType, Tenant};
 use crate::domain::filter::Filter;
@@ -55,7 +55,7 @@ macro_rules! stored_as_text {
 
 stored_as_text!(as_str: EmailAddress, EventId, EventType, ExternalId, Secret, TargetUrl, Tenant);
 stored_as_text!(to_string: AllowEntry);
-stored_as_text!(into_str: Cause, DeliveryStatus, EdgeKind, EntryKind, ErrorCode, LinkKind, OpenReason, Role, Scope, Signing, Trigger);
+stored_as_text!(into_str: Cause, DeliveryStatus, DiscardReason, EdgeKind, EntryKind, ErrorCode, LinkKind, OpenReason, Role, Scope, Signing, Trigger);
 stored_as_text!(into_str: Waiting, WebhookState);
 
 macro_rules! stored_as_bytes {

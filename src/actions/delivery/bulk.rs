@@ -23,8 +23,9 @@ pub const MOST_IDS: usize = 1_000;
 pub enum Selection {
     /// Deliveries with these ids. Unknown ones, and those of other tenants, are skipped.
     Ids(Vec<DeliveryId>),
-    /// Deliveries that a person selected in a list, where delivered ones stand between others.
-    Ticked(Vec<DeliveryId>),
+    /// Like [`Selection::Ids`], of which none was delivered when a person selected them. One that has been delivered since is
+    /// skipped.
+    Undelivered(Vec<DeliveryId>),
     /// Deliveries that match the filter and were created before the call.
     Matching(DeliveryFilter),
 }
@@ -67,7 +68,7 @@ impl BulkAction {
 impl Selection {
     fn describe(&self) -> String {
         let filter = match self {
-            Selection::Ids(_) | Selection::Ticked(_) => return "selected deliveries".to_owned(),
+            Selection::Ids(_) | Selection::Undelivered(_) => return "selected deliveries".to_owned(),
             Selection::Matching(filter) => filter,
         };
         let named = |name: &str, value: Option<String>| {
@@ -131,7 +132,7 @@ impl Actions {
             Ok(())
         };
         let filter = match selection {
-            Selection::Ids(ids) | Selection::Ticked(ids) => {
+            Selection::Ids(ids) | Selection::Undelivered(ids) => {
                 let found = self.store.read(|connection| named(connection, caller, ids, &states))?;
                 change(found)?;
                 return Ok(done);
@@ -150,6 +151,12 @@ impl Actions {
 }
 
 impl Actions {
+    /// Counts those of the deliveries with these ids that were delivered, and that a retry would send again.
+    pub fn count_delivered(&self, caller: &Caller, ids: &[DeliveryId]) -> Result<u64, StoreError> {
+        let found = self.store.read(|connection| named(connection, caller, ids, &[DeliveryStatus::Delivered]))?;
+        Ok(found.len() as u64)
+    }
+
     /// Returns the ids of which the caller has no delivery.
     pub fn unknown_deliveries(&self, caller: &Caller, ids: &[DeliveryId]) -> Result<Vec<DeliveryId>, StoreError> {
         self.store.read(|connection| {

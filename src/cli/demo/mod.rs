@@ -82,18 +82,13 @@ fn run(listen: SocketAddr, folder: &Path) -> Result<(), CliError> {
             log::error!("the receivers stopped: {error}");
         }
     })?;
-    serve::serve(
-        Prepared::new(options)?,
-        None,
-        move |running| {
-            announce(running, &token);
-            let running = running.clone();
-            if let Err(error) = start_thread("events", move || publish_events(&running)) {
-                log::error!("new events cannot be published: {error}");
-            }
-        },
-        None,
-    )
+    serve::serve(Prepared::new(options)?, move |running| {
+        announce(running, &token);
+        let running = running.clone();
+        if let Err(error) = start_thread("events", move || publish_events(&running)) {
+            log::error!("new events cannot be published: {error}");
+        }
+    })
 }
 
 /// Adds an administrator. Returns the token of a link that signs them in.

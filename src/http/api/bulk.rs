@@ -155,7 +155,7 @@ async fn run_on_selection(app: &App, caller: Caller, action: BulkAction, body: &
     run_as(app, caller, dry_run, move |caller, go_on| {
         let unknown = match &selection {
             Selection::Ids(ids) => Some(actions.unknown_deliveries(caller, ids)?),
-            Selection::Ticked(_) | Selection::Matching(_) => None,
+            Selection::Undelivered(_) | Selection::Matching(_) => None,
         };
         let count = actions.bulk(caller, action, &selection, dry_run, go_on)?;
         let unknown = unknown.map(|ids| ids.into_iter().map(DeliveryId::from).collect());

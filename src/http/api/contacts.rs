@@ -8,7 +8,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::view::{ContactView, EXAMPLE};
 use super::deliveries::DeliveryView;
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::actions::contact::ContactInFull;
 use crate::actions::{ActionError, lookup};
-use crate::domain::contact::{Contact, ContactSettings, Topic};
+use crate::domain::contact::{Contact, ContactSettings, ContactWebhook, Topic};
 use crate::store::page::Page;
 use crate::store::{Connection, StoreError, contact};
 
@@ -168,7 +168,32 @@ impl JsonSchema for ContactChange {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = schema::without::<ContactSettings>("tenant", generator);
         schema::require_values(&mut schema, &["name", "email", "webhook"]);
+        let webhook = generator.subschema_for::<ContactWebhookChange>();
+        if let (Some(Value::Object(field)), Some(reference)) =
+            (schema.pointer_mut("/properties/webhook"), webhook.get("$ref"))
+        {
+            field.insert("$ref".to_owned(), reference.clone());
+            field.insert("description".to_owned(), "Settings of the endpoint to change.".into());
+        }
         schema.insert("description".to_owned(), "Settings to change. Absent ones stay as they are.".into());
+        schema
+    }
+}
+
+/// Endpoint in a body that changes a contact: `null` removes a header, and restores the default of a setting that has one.
+struct ContactWebhookChange;
+
+impl JsonSchema for ContactWebhookChange {
+    fn schema_name() -> Cow<'static, str> {
+        "ContactWebhookChange".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = ContactWebhook::json_schema(generator);
+        schema::require_values(&mut schema, &["url", "secret"]);
+        schema::with_null_members(&mut schema, &["headers"]);
+        let text = "Settings of a contact's endpoint to change. Absent ones, and absent members of `headers`, stay as they are.";
+        schema.insert("description".to_owned(), text.into());
         schema
     }
 }

@@ -10,9 +10,9 @@ use super::super::export::{self, DeadLetter};
 use super::attempts::{self as attempt, AttemptView};
 use super::list::{ListId, PageQuery, Part};
 use super::openapi::schema::{
-    Cursor, DeliveryId, DeliveryStatus as Status, DeliveryStatuses, ErrorCode, ErrorCodes, EventId, EventTypeName,
-    EventTypePatterns, Limit, ResponseCodes, SearchText, SortOrder, TenantName, Time, WaitingFor, WebhookId,
-    WebhookIds,
+    Cursor, DeliveryId, DeliveryStatus as Status, DeliveryStatuses, DiscardReason, ErrorCode, ErrorCodes, EventId,
+    EventTypeName, EventTypePatterns, Limit, ResponseCodes, SearchText, SortOrder, TenantName, Time, WaitingFor,
+    WebhookId, WebhookIds,
 };
 use super::{
     Administrator, ApiError, ApiResult, App, Call, Caller, Codes, Preconditions, Reader, Scope, Table, extract, list,
@@ -35,7 +35,7 @@ pub(super) fn routes(table: &mut Table) {
 /// Example of a delivery, without its closing brace.
 const EXAMPLE: &str = r#"{"id": "dlv_01KF0AVD80KJ7YV7F6E4E2QHPQ", "event_id": "evt_01KF0AVD80A4NYB3X1YPR2TZ8H",
     "event_type": "content.published", "webhook_id": "wh_01KF0AVD80Q5RJBBPG8YQH7XWB", "tenant": "default", "status": "failed",
-    "waiting_for": null, "test": false, "attempt_count": 1, "next_attempt_at": null, "created_at": "2026-01-15T10:00:00.000Z",
+    "waiting_for": null, "discard_reason": null, "test": false, "attempt_count": 1, "next_attempt_at": null, "created_at": "2026-01-15T10:00:00.000Z",
     "finished_at": "2026-01-15T10:00:00.105Z", "last_attempt": {"code": 410, "error_code": "status", "duration_ms": 105,
         "at": "2026-01-15T10:00:00.105Z"}"#;
 
@@ -84,7 +84,7 @@ fn describe_attempts(call: &mut Call<'_>) {
 
 fn describe_retry(call: &mut Call<'_>) {
     call.operation("Deliveries", "retry_delivery", "Retry a delivery")
-        .description("A finished delivery starts a new series of attempts; a pending one is sent now. If the webhook is inactive, the delivery stays queued until it is active.")
+        .description("A finished delivery starts a new series of attempts; a pending one is sent now. If the webhook is inactive, the delivery stays queued until it is active; if all deliveries are paused, until they are resumed.")
         .scope(Scope::Admin)
         .path_parameter::<DeliveryId>("id")
         .response::<DeliveryView>(202, "The delivery in its new state.", &format!("{EXAMPLE}}}"))
@@ -132,10 +132,11 @@ pub(in crate::http) struct DeliveryView {
     tenant: TenantName,
     status: Status,
     waiting_for: Option<WaitingFor>,
+    discard_reason: Option<DiscardReason>,
     /// Whether the event is a test.
     test: bool,
     attempt_count: u32,
-    /// Time of the next attempt, if one is scheduled.
+    /// Time of the next attempt, if one is scheduled and nothing holds the delivery.
     next_attempt_at: Option<Time>,
     created_at: Time,
     finished_at: Option<Time>,
@@ -164,8 +165,7 @@ struct LastAttemptView {
 
 impl From<&Delivery> for DeliveryView {
     fn from(delivery: &Delivery) -> DeliveryView {
-        let is_pending = !delivery.status.is_finished();
-        let waiting_for = delivery.webhook_state.waiting_for().filter(|_| is_pending);
+        let waiting_for = delivery.waiting_for();
         DeliveryView {
             id: delivery.id.into(),
             event_id: delivery.event_id.as_str().into(),
@@ -174,6 +174,7 @@ impl From<&Delivery> for DeliveryView {
             tenant: delivery.tenant.as_str().into(),
             status: delivery.status.into(),
             waiting_for: waiting_for.map(WaitingFor::from),
+            discard_reason: delivery.discard_reason.map(DiscardReason::from),
             test: delivery.cause == Cause::Test,
             attempt_count: delivery.attempt_count,
             next_attempt_at: delivery.due_ms.filter(|_| waiting_for.is_none()).map(Time::at),

@@ -50,8 +50,10 @@ pub fn require_exact(session: &Session, from: &str, to: &str) -> Result<(), Page
     for (name, value) in &mut fields {
         let twice = if name == to { Twice::Second } else { Twice::First };
         if (name == from || name == to) && local(value).is_some() {
-            *value = exact(value, session.zone(), twice);
-            is_changed = true;
+            let exact = exact(value, session.zone(), twice);
+            // A time beyond the calendar has none, and its page says so.
+            is_changed |= exact != *value;
+            *value = exact;
         }
     }
     if !is_changed {

@@ -175,6 +175,7 @@ pub fn routes(config: &mut ServiceConfig) {
     at("/settings/targets/remove", vec![administer(settings::targets::remove)]);
     at("/settings/data", vec![get(settings::data::show)]);
     at("/settings/data/backup", vec![web::post().to(settings::data::backup)]);
+    at("/settings/data/pause", vec![administer(settings::data::pause)]);
     at("/settings/data/resume", vec![administer(settings::data::resume)]);
     at("/settings/audit", vec![read(settings::audit::show)]);
 

@@ -152,7 +152,7 @@ pub fn with_ids(
     ids: &RangeInclusive<DeliveryId>,
     limit: u32,
 ) -> Result<Vec<Delivery>> {
-    let (columns, _) = SELECT.split_once("FROM").expect("a SELECT has a FROM");
+    let (columns, _) = SELECT.split_once("FROM delivery d ").expect("a SELECT has a FROM");
     let query = format!(
         "{columns} FROM (SELECT seq FROM delivery WHERE id >= :first AND id <= :last LIMIT 1000) AS near
          CROSS JOIN delivery d ON d.seq = near.seq
@@ -202,7 +202,7 @@ pub fn count_dead_letters(connection: &Connection, tenant: Option<&Tenant>, most
 const BUDGET: usize = 5_000;
 
 pub(in crate::store) fn list_select() -> String {
-    let (columns, _) = SELECT.split_once("FROM").expect("a SELECT has a FROM");
+    let (columns, _) = SELECT.split_once("FROM delivery d ").expect("a SELECT has a FROM");
     format!(
         "{columns} FROM {{numbers}} AS wanted CROSS JOIN delivery d ON d.seq = wanted.value
          CROSS JOIN event e ON e.seq = d.event_seq CROSS JOIN webhook w ON w.seq = d.webhook_seq"

@@ -20,7 +20,7 @@ use super::page::{Cursor, Page};
 use super::sql::{self, read_row};
 use super::{damage, event};
 use crate::domain::attempt::ErrorCode;
-use crate::domain::delivery::{Cause, DeliveryStatus};
+use crate::domain::delivery::{Cause, DeliveryStatus, DiscardReason, WaitingFor};
 use crate::domain::event::{EventId, EventType, Tenant};
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Millis;
@@ -37,6 +37,8 @@ pub struct Delivery {
     pub webhook_seq: i64,
     pub webhook_id: WebhookId,
     pub webhook_state: WebhookState,
+    /// Whether the pause of all deliveries holds it, which leaves out messages to contacts.
+    pub is_held: bool,
     pub tenant: Tenant,
     pub status: DeliveryStatus,
     pub cause: Cause,
@@ -49,11 +51,21 @@ pub struct Delivery {
     pub last: Option<LastAttempt>,
     /// Whether the data of its event was erased.
     pub is_erased: bool,
+    /// Reason why it was discarded.
+    pub discard_reason: Option<DiscardReason>,
 }
 
 impl Delivery {
     pub fn reference(&self) -> DeliveryRef {
         DeliveryRef { seq: self.seq, webhook_seq: self.webhook_seq, status: self.status }
+    }
+
+    /// Returns why it is not sent while it is queued. Tests are sent in any state.
+    pub fn waiting_for(&self) -> Option<WaitingFor> {
+        if self.status.is_finished() || self.cause == Cause::Test {
+            return None;
+        }
+        self.webhook_state.waiting_for().or(self.is_held.then_some(WaitingFor::DeliveriesPaused))
     }
 }
 
@@ -79,7 +91,10 @@ pub struct DeliveryRef {
 const SELECT: &str = "SELECT d.seq, d.id, d.event_seq, e.id AS event_id, e.type AS event_type, e.tenant, d.webhook_seq,
         w.id AS webhook_id, w.state AS webhook_state, d.status, d.cause, d.due_ms, d.attempt_count,
         d.series_failures, d.created_ms, d.finished_ms, d.last_code, d.last_error, d.last_duration_ms, d.last_at_ms,
-        e.erased_ms IS NOT NULL AS is_erased
+        e.erased_ms IS NOT NULL AS is_erased,
+        CASE WHEN d.status <> 'discarded' THEN NULL WHEN d.finished_ms >= e.erased_ms THEN 'event_erased'
+            WHEN d.finished_ms >= w.deleted_ms THEN 'webhook_deleted' ELSE 'requested' END AS discard_reason,
+        w.contact_seq IS NULL AND EXISTS (SELECT 1 FROM pause WHERE id = 1) AS is_held
     FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN webhook w ON w.seq = d.webhook_seq";
 
 pub fn get(connection: &Connection, id: DeliveryId) -> Result<Option<Delivery>> {
@@ -99,7 +114,10 @@ fn salvage(connection: &Connection, seq: i64, error: &StoreError) -> Result<Deli
         "SELECT d.seq, d.id, d.event_seq, 'unreadable' AS event_id, t.type AS event_type, t.tenant, d.webhook_seq,
             w.id AS webhook_id, w.state AS webhook_state, d.status, d.cause, d.due_ms,
             max(d.attempt_count, 0) AS attempt_count, max(d.series_failures, 0) AS series_failures, d.created_ms,
-            d.finished_ms, d.last_code, d.last_error, d.last_duration_ms, d.last_at_ms, 0 AS is_erased
+            d.finished_ms, d.last_code, d.last_error, d.last_duration_ms, d.last_at_ms, 0 AS is_erased,
+            CASE WHEN d.status <> 'discarded' THEN NULL WHEN d.finished_ms >= w.deleted_ms THEN 'webhook_deleted'
+                ELSE 'requested' END AS discard_reason,
+            w.contact_seq IS NULL AND EXISTS (SELECT 1 FROM pause WHERE id = 1) AS is_held
         FROM delivery d JOIN topic t ON t.seq = d.topic_seq JOIN webhook w ON w.seq = d.webhook_seq
         WHERE d.seq = :seq";
     let found = sql::first(connection, query, named_params! {":seq": seq}, from_row)?;
@@ -174,7 +192,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     };
     Ok(read_row!(row, Delivery {
         seq, id, event_seq, event_id, event_type, webhook_seq, webhook_id, webhook_state, tenant, status, cause,
-        due_ms, attempt_count, series_failures, created_ms, finished_ms, is_erased;
+        due_ms, attempt_count, series_failures, created_ms, finished_ms, is_erased, discard_reason, is_held;
         last,
     }))
 }

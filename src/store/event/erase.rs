@@ -7,6 +7,7 @@ use rusqlite::{Connection, named_params};
 
 use super::StoredEvent;
 use crate::domain::delivery::Cause;
+use crate::domain::time::Millis;
 use crate::store::delivery::{self, DeliveryRef};
 use crate::store::error::Result;
 use crate::store::sql;
@@ -37,8 +38,9 @@ pub fn discard_waiting(tx: &mut WriteTx<'_>, event_seq: i64, after: i64) -> Resu
     Ok(waiting.last().filter(|_| waiting.len() == DISCARDED).map(|(last, _)| last.seq))
 }
 
-/// Erases the data of an event, and its copies in the inbox of its tenant.
-pub fn erase(tx: &mut WriteTx<'_>, stored: &StoredEvent) -> Result<()> {
+/// Erases the data of an event, and its copies in the inbox of its tenant. `begun` is the time of the first step: deliveries
+/// discarded since then are those of the erasure.
+pub fn erase(tx: &mut WriteTx<'_>, stored: &StoredEvent, begun: Millis) -> Result<()> {
     tx.note_erasure();
     let mut event = stored.event.clone();
     event.data = "null".into();
@@ -46,10 +48,10 @@ pub fn erase(tx: &mut WriteTx<'_>, stored: &StoredEvent) -> Result<()> {
     overwriting(tx.connection(), |connection| {
         sql::run(
             connection,
-            "UPDATE event SET data = :data, previous_data = NULL, checksum = :checksum, erased_ms = coalesce(erased_ms, :now)
+            "UPDATE event SET data = :data, previous_data = NULL, checksum = :checksum, erased_ms = coalesce(erased_ms, :begun)
              WHERE seq = :seq",
             named_params! {
-                ":data": event.data, ":checksum": event.checksum(), ":now": tx.now_ms(), ":seq": stored.seq,
+                ":data": event.data, ":checksum": event.checksum(), ":begun": begun, ":seq": stored.seq,
             },
         )?;
         sql::run(

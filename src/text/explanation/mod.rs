@@ -4,7 +4,7 @@ pub mod filter;
 
 use super::humanize;
 use crate::domain::attempt::FailureCause;
-use crate::domain::delivery::DeliveryStatus;
+use crate::domain::delivery::{DeliveryStatus, DiscardReason, WaitingFor};
 use crate::domain::retry::{Exhausted, Gone, MAX_PANICS};
 use crate::domain::time::Millis;
 use crate::domain::webhook::WebhookState;
@@ -22,7 +22,10 @@ pub struct DeliveryFacts<'a> {
     pub test: bool,
     /// Whether the data of the event was erased.
     pub erased: bool,
+    pub discard_reason: Option<DiscardReason>,
     pub webhook_state: WebhookState,
+    /// Reason why it is not sent while it is queued.
+    pub waiting_for: Option<WaitingFor>,
     /// URL that the webhook has now.
     pub url: &'a str,
     /// Attempts in total.
@@ -173,7 +176,7 @@ fn explain_failure(failure: &Failed<'_>, tone: Tone, next: Option<String>, now: 
 
 fn discarded(facts: &DeliveryFacts<'_>, now: Millis) -> Explanation {
     let when = facts.finished_ms.map(|at| format!(" {}", humanize::relative(at, now))).unwrap_or_default();
-    if facts.erased {
+    if facts.discard_reason == Some(DiscardReason::EventErased) {
         return Explanation {
             tone: Tone::Neutral,
             headline: format!("Discarded{when}, because the data of its event was erased."),
@@ -181,6 +184,10 @@ fn discarded(facts: &DeliveryFacts<'_>, now: Millis) -> Explanation {
             next: Some("It will not be sent.".to_owned()),
         };
     }
+    let next = match facts.erased {
+        true => "It will not be sent. The data of its event was erased later.",
+        false => "It will not be sent. Replay the event to deliver it after all.",
+    };
     let headline = match facts.attempt_count {
         0 => format!("Discarded{when}, before any attempt."),
         count => format!("Discarded{when}, after {}.", humanize::counted(count.into(), "attempt")),
@@ -189,7 +196,7 @@ fn discarded(facts: &DeliveryFacts<'_>, now: Millis) -> Explanation {
         tone: Tone::Neutral,
         headline,
         detail: facts.last_failure().map(|failure| format!("Last attempt: {}", failure.sentence(now))),
-        next: Some("It will not be sent. Replay the event to deliver it after all.".to_owned()),
+        next: Some(next.to_owned()),
     }
 }
 
@@ -242,19 +249,20 @@ impl<'a> DeliveryFacts<'a> {
         self.last.as_ref()?.failed.as_ref()
     }
 
-    /// Why the webhook's state holds the delivery back, and until when. Tests are sent in any state.
+    /// What holds the delivery back, and until when.
     fn hold(&self) -> Option<(&'static str, &'static str)> {
         let resumed = "It will be sent when the webhook is resumed.";
-        match self.webhook_state {
-            _ if self.test => None,
-            WebhookState::Active => None,
-            WebhookState::Paused => Some(("Queued: the webhook is paused.", resumed)),
-            WebhookState::Disabled => Some(("Queued: Hookpost disabled the webhook after failures.", resumed)),
-            WebhookState::Unverified => Some((
+        Some(match self.waiting_for? {
+            WaitingFor::WebhookPaused => ("Queued: the webhook is paused.", resumed),
+            WaitingFor::WebhookDisabled => ("Queued: Hookpost disabled the webhook after failures.", resumed),
+            WaitingFor::WebhookUnverified => (
                 "Queued: the endpoint has not passed its challenge yet.",
                 "It will be sent when the webhook is verified.",
-            )),
-        }
+            ),
+            WaitingFor::DeliveriesPaused => {
+                ("Queued: all deliveries are paused.", "It will be sent when deliveries are resumed.")
+            }
+        })
     }
 
     /// `Attempt 4 of 5`.

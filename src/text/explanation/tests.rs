@@ -14,7 +14,9 @@ fn with_status(status: DeliveryStatus) -> DeliveryFacts<'static> {
         status,
         test: false,
         erased: false,
+        discard_reason: None,
         webhook_state: WebhookState::Active,
+        waiting_for: None,
         url: URL,
         attempt_count: 0,
         series_failures: 0,
@@ -106,28 +108,33 @@ fn one_that_is_due_says_what_stands_before_it() {
 }
 
 #[test]
-fn one_of_an_inactive_webhook_says_what_it_waits_for() {
+fn one_that_is_held_back_says_what_it_waits_for() {
     let mut facts = with_status(DeliveryStatus::Pending);
     facts.next_ms = Some(NOW - HOUR);
-    for (state, headline, next) in [
-        (WebhookState::Paused, "Queued: the webhook is paused.", "It will be sent when the webhook is resumed."),
+    for (reason, headline, next) in [
+        (WaitingFor::WebhookPaused, "Queued: the webhook is paused.", "It will be sent when the webhook is resumed."),
         (
-            WebhookState::Disabled,
+            WaitingFor::WebhookDisabled,
             "Queued: Hookpost disabled the webhook after failures.",
             "It will be sent when the webhook is resumed.",
         ),
         (
-            WebhookState::Unverified,
+            WaitingFor::WebhookUnverified,
             "Queued: the endpoint has not passed its challenge yet.",
             "It will be sent when the webhook is verified.",
         ),
+        (
+            WaitingFor::DeliveriesPaused,
+            "Queued: all deliveries are paused.",
+            "It will be sent when deliveries are resumed.",
+        ),
     ] {
-        facts.webhook_state = state;
+        facts.waiting_for = Some(reason);
         assert_eq!(texts(&facts), (headline.into(), "No attempt has been made yet.".into(), next.into()));
     }
     // The failure still comes first, and no time is promised.
     facts.status = DeliveryStatus::Retrying;
-    facts.webhook_state = WebhookState::Paused;
+    facts.waiting_for = Some(WaitingFor::WebhookPaused);
     facts.next_ms = Some(NOW + HOUR);
     facts.series_failures = 1;
     facts.last = usual(ErrorCode::ConnectRefused);
@@ -225,6 +232,7 @@ fn every_verdict_is_made_of_whole_sentences() {
                 for count in [0, 1, 5, 7] {
                     let mut facts = with_status(*status);
                     facts.webhook_state = *state;
+                    facts.waiting_for = state.waiting_for();
                     facts.attempt_count = count;
                     facts.series_failures = count.min(5);
                     facts.next_ms = Some(NOW + HOUR);

@@ -35,6 +35,7 @@ fn a_delivery_shows_every_attempt_whole() {
         "tenant",
         "status",
         "waiting_for",
+        "discard_reason",
         "test",
         "attempt_count",
         "next_attempt_at",

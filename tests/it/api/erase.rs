@@ -87,6 +87,38 @@ fn deliveries_of_an_erased_event_are_discarded_and_nothing_sends_it_again() {
 }
 
 #[test]
+fn a_discarded_delivery_says_whether_the_erasure_of_its_event_discarded_it() {
+    let hub = Hub::start();
+    let paused = json!({"active": false});
+    let url = "http://127.0.0.1:9/";
+    // More webhooks than one step discards deliveries.
+    let webhooks: Vec<String> = (0..120).map(|_| hub.add_webhook_with(url, &paused)).collect();
+    let receipt = hub.publish("a.b", json!({"who": SECRET}));
+    let event = receipt["id"].as_str().unwrap();
+    let deliveries: Vec<&str> =
+        receipt["deliveries"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(deliveries.len(), 120);
+    let reason = |id: &str| hub.delivery(id)["discard_reason"].clone();
+    assert_eq!(reason(deliveries[0]), Value::Null);
+    hub.post(&format!("/v1/deliveries/{}/discard", deliveries[0]), &json!({})).expect(202);
+    hub.delete(&format!("/v1/webhooks/{}", webhooks[1])).expect(204);
+    hub.deliver_until_idle();
+    hub.advance(1);
+    erase(&hub, event);
+    assert_eq!(reason(deliveries[0]), "requested");
+    assert_eq!(reason(deliveries[1]), "webhook_deleted");
+    assert!(deliveries[2..].iter().all(|id| reason(id) == "event_erased"));
+    let list = hub.get(&format!("/v1/deliveries?event_id={event}&limit=1")).expect(200).json();
+    assert_eq!(list["data"][0]["discard_reason"], "event_erased");
+    let visitor = hub.administrator();
+    let shown = |id: &str| visitor.page(&format!("/deliveries/{id}"));
+    assert!(shown(deliveries[2]).contains("because the data of its event was erased"));
+    let by_person = shown(deliveries[0]);
+    assert!(!by_person.contains("because") && by_person.contains("The data of its event was erased later."));
+    assert!(!by_person.contains("Replay the event"));
+}
+
+#[test]
 fn an_attempt_that_was_under_way_leaves_nothing_of_an_erased_event() {
     let hub = Hub::start();
     let receiver = Receiver::with(|_| Reply::status(200).body(SECRET));

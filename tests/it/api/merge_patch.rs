@@ -124,6 +124,32 @@ fn null_restores_each_default_of_a_contact() {
 }
 
 #[test]
+fn null_removes_a_header_of_a_webhook_and_of_a_contact_and_the_specification_says_so() {
+    let hub = Hub::start();
+    let fields = json!({"url": "http://127.0.0.1:9/", "headers": {"X-Team": "a", "X-Zone": "eu"}});
+    let contact = hub.post("/v1/contacts", &json!({"name": "On call", "webhook": fields})).expect(201).json();
+    let path = format!("/v1/contacts/{}", contact["id"].as_str().unwrap());
+    let change = json!({"webhook": {"headers": {"X-Team": null}}});
+    let changed = hub.patch(&path, &change).expect(200).json();
+    let names: Vec<_> = changed["webhook"]["headers"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["X-Zone"]);
+    for field in ["url", "secret"] {
+        let refused = hub.patch(&path, &json!({"webhook": { field: null }}));
+        assert_eq!(refused.expect(422).error_code(), "null_without_default", "{field}");
+    }
+    let specification = super::openapi::specification(&hub);
+    let schemas = &specification["components"]["schemas"];
+    let reference = schemas["ContactChange"]["properties"]["webhook"]["$ref"].as_str().unwrap();
+    let of_contact = &schemas[reference.rsplit('/').next().unwrap()]["properties"];
+    for properties in [&schemas["WebhookChange"]["properties"], of_contact] {
+        assert_eq!(properties["headers"]["additionalProperties"]["type"], json!(["string", "null"]));
+        for field in ["url", "secret"] {
+            assert_eq!(properties[field]["type"], "string", "{field}");
+        }
+    }
+}
+
+#[test]
 fn objects_are_merged_and_null_removes_a_member() {
     let hub = Hub::start();
     let auth = json!({"type": "basic", "username": "u", "password": "p4ss"});

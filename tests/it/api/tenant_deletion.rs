@@ -276,6 +276,18 @@ fn a_deletion_goes_on_after_a_restart_and_numbers_are_not_used_twice() {
 }
 
 #[test]
+fn the_next_tenant_of_the_name_has_the_whole_queue() {
+    let hub = Hub::with(|options| options.tenant_limits.queued = 3);
+    for _ in 0..2 {
+        let webhook = hub.add_webhook_with("http://127.0.0.1:9/", &json!({"tenant": "acme"}));
+        hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": false})).expect(200);
+        publish(&hub, "acme", 3);
+        delete(&hub, "acme");
+        wait_until_deleted(&hub, "acme");
+    }
+}
+
+#[test]
 fn a_tenant_is_deleted_by_its_name_only_and_with_a_key_for_all_tenants() {
     let hub = Hub::start();
     hub.add_webhook_with("http://127.0.0.1:9/", &json!({"tenant": "acme"}));

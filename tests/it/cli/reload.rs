@@ -1,6 +1,8 @@
 //! SIGHUP: the settings are reread.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::process::Command;
 
 use serde_json::json;
 
@@ -72,6 +74,28 @@ fn sighup_takes_over_what_can_change_and_names_what_needs_a_restart() {
     assert!(said.contains("in effect now: --smtp-url-file;") && said.contains("needed: --workers"), "{said}");
     let said = reread(&site, &process, &changed.replace("workers = 8", "workers = 7"));
     assert!(said.contains("nothing has changed"), "{said}");
+}
+
+#[test]
+fn a_sighup_during_the_start_is_answered_once_the_server_listens() {
+    let site = Site::new();
+    let file = site.folder().join("hookpost.toml");
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--config", file.to_str().unwrap()];
+    let starting = Process::spawn(site.command(&arguments));
+    // The server has opened the pipe, and waits for the end of its settings.
+    let mut pipe = OpenOptions::new().write(true).open(&file).unwrap();
+    pipe.write_all(b"workers = 7\n").unwrap();
+    fs::write(site.folder().join("next"), "workers = 7\nmetrics-open = true\n").unwrap();
+    fs::rename(site.folder().join("next"), &file).unwrap();
+    starting.signal("HUP");
+    starting.signal("HUP");
+    drop(pipe);
+    let process = starting.listening();
+    process.wait_for_log("the settings were reread; in effect now: --metrics-open");
+    process.client("none").call("GET", "/metrics", None).expect(200);
+    process.signal("TERM");
+    assert_eq!(process.ended(PATIENCE).0.code(), Some(0));
 }
 
 #[test]

@@ -139,6 +139,11 @@ fn deliveries_are_listed_by_filters_shown_with_their_attempts_and_retried() {
     assert_eq!(said(&hub, &["deliveries", "retry", &delivery]), format!("{delivery} is queued for a retry now.\n"));
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 2);
+    hub.call_with(&hub.key, "PUT", "/v1/pause", Some(r#"{"reason": "Moving."}"#)).expect(200);
+    let paused = said(&hub, &["deliveries", "retry", &delivery]);
+    assert_eq!(paused, format!("{delivery} is queued until deliveries are resumed: all are paused.\n"));
+    assert!(said(&hub, &["deliveries", "show", &delivery]).contains("waiting_for: deliveries_paused\n"));
+    hub.delete("/v1/pause").expect(204);
     said(&hub, &["webhooks", "pause", &webhook]);
     let waiting = said(&hub, &["deliveries", "retry", &delivery]);
     assert!(waiting.contains("is queued until its webhook is active"), "{waiting}");

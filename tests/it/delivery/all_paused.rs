@@ -1,6 +1,6 @@
 //! The pause of all deliveries.
 
-use hookpost::domain::time::{DAY, HOUR};
+use hookpost::domain::time::{DAY, HOUR, MINUTE};
 use hookpost::store::api_key::Scope;
 use serde_json::{Value, json};
 
@@ -67,6 +67,56 @@ fn a_pause_holds_retries_and_what_a_person_retries_and_opens_no_incident() {
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 2 + 21);
     assert_eq!(hub.status_of(&delivery), "delivered");
+}
+
+#[test]
+fn a_queued_delivery_names_the_pause_and_a_state_of_its_webhook_first() {
+    let hub = Hub::start();
+    let receiver = Receiver::answering(500);
+    let webhook = hub.add_webhook_with(receiver.url(), &json!({"tenant": "acme"}));
+    let publish = || {
+        let event = json!({"type": "order.paid", "data": {}, "tenant": "acme"});
+        let receipt = hub.post("/v1/events", &event).expect(202).json();
+        receipt["deliveries"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let retrying = publish();
+    hub.deliver_until_idle();
+    let test = hub.post(&format!("/v1/webhooks/{webhook}/test"), &json!({})).expect(200).json();
+    let version = || hub.get(&format!("/v1/deliveries/{retrying}")).header("etag").unwrap().to_owned();
+    let before = version();
+    pause(&hub, "Moving.");
+    let pending = publish();
+    let facts = |id: &str| {
+        let shown = hub.delivery(id);
+        (shown["status"].clone(), shown["waiting_for"].clone(), shown["next_attempt_at"].clone())
+    };
+    assert_eq!(facts(&pending), (json!("pending"), json!("deliveries_paused"), json!(null)));
+    assert_eq!(facts(&retrying), (json!("retrying"), json!("deliveries_paused"), json!(null)));
+    assert_eq!(facts(test["id"].as_str().unwrap()).1, json!(null));
+    assert_ne!(version(), before, "a client with a copy learns of the pause");
+    assert_eq!(act(&hub, &retrying, "retry").expect(202).json()["waiting_for"], "deliveries_paused");
+    let list = hub.get("/v1/deliveries?status=pending,retrying").expect(200).json();
+    let rows = list["data"].as_array().unwrap();
+    assert!(rows.len() == 2 && rows.iter().all(|row| row["waiting_for"] == "deliveries_paused"), "{list}");
+
+    let (administrator, portal) = (hub.administrator(), hub.portal("acme"));
+    for (visitor, base) in [(&administrator, ""), (&portal, "/portal")] {
+        let page = visitor.page(&format!("{base}/deliveries/{pending}"));
+        assert!(page.contains("Queued: all deliveries are paused."), "{}", page.text());
+        assert!(page.contains("It will be sent when deliveries are resumed.") && !page.contains("Due now"));
+        assert_eq!(page.fact("Next attempt"), None);
+        let list = visitor.page(&format!("{base}/deliveries?status=pending,retrying"));
+        assert_eq!(list.column("Status"), ["PendingDeliveries paused", "RetryingDeliveries paused"]);
+    }
+    let retried = administrator.submit_and_follow(&format!("/deliveries/{pending}/retry"), &[]);
+    assert!(retried.has_flash("Queued until deliveries are resumed."), "{}", retried.text());
+
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": false})).expect(200);
+    assert_eq!(facts(&pending).1, json!("webhook_paused"), "it outlasts the pause");
+    resume(&hub);
+    assert_eq!(facts(&pending).1, json!("webhook_paused"));
+    hub.patch(&format!("/v1/webhooks/{webhook}"), &json!({"active": true, "waiting": "resume"})).expect(200);
+    assert_eq!(facts(&pending).1, json!(null));
 }
 
 #[test]
@@ -151,4 +201,50 @@ fn every_page_says_why_deliveries_are_paused_and_administrators_resume_them_ther
     let of_pause: Vec<_> =
         actions.iter().filter(|action| action.as_str().unwrap().starts_with("deliveries.")).collect();
     assert_eq!(of_pause, ["deliveries.resumed", "deliveries.paused"]);
+}
+
+#[test]
+fn an_administrator_pauses_all_deliveries_on_a_page_after_a_confirmation() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    hub.add_webhook(receiver.url());
+    let administrator = hub.administrator();
+    let page = administrator.page("/settings/data");
+    assert!(page.contains("Deliveries are being sent.") && page.form("/settings/data/pause").is_some(), "{page}");
+    for reason in ["", " ", "two\nlines", &"x".repeat(201)] {
+        let refused = administrator.submit("/settings/data/pause", &[("reason", reason)]).expect(422).page();
+        assert!(refused.problem("reason").unwrap().starts_with("Enter a reason"), "{refused}");
+        assert_eq!(refused.field("reason").as_deref().map(str::trim), Some(reason.trim()), "what was typed stays");
+    }
+    let typed = ("reason", "The database <of the shop> moves.");
+    let asked = administrator.submit("/settings/data/pause", &[typed]).expect(200).page();
+    assert_eq!(asked.heading(), "Pause all deliveries?");
+    assert_eq!(asked.fact("Reason").as_deref(), Some(typed.1));
+    for text in ["Events are accepted and stored.", "Nothing is sent", "retries wait", "/v1/pause"] {
+        assert!(asked.contains(text), "{text}: {asked}");
+    }
+    assert_eq!(hub.get("/v1/pause").json()["paused"], false, "it asks first");
+    let fields = asked.form("/settings/data/pause").unwrap().fields();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let paused = administrator.submit_and_follow("/settings/data/pause", &fields);
+    assert!(paused.has_flash("All deliveries are paused."), "{paused}");
+    assert!(paused.contains("All deliveries have been paused since") && paused.form("/settings/data/pause").is_none());
+    assert_eq!(paused.fact("Reason").as_deref(), Some(typed.1));
+    let now = hub.get("/v1/pause").json();
+    assert_eq!((&now["paused"], &now["actor"], &now["reason"]), (&json!(true), &json!("anna"), &json!(typed.1)));
+    hub.publish_one("order.paid", json!({}));
+    pass(&hub, 5 * MINUTE);
+    assert_eq!(receiver.connections(), 0);
+    let entry = &hub.get("/v1/audit").json()["data"][0];
+    assert_eq!((&entry["action"], &entry["detail"]), (&json!("deliveries.paused"), &json!(typed.1)), "{entry}");
+
+    for visitor in [hub.viewer(), hub.operator()] {
+        let page = visitor.page("/settings/data");
+        assert!(page.contains("Administrators can pause and resume all deliveries."), "{page}");
+        assert_eq!(page.fact("By").as_deref(), Some("anna"));
+        assert!(page.form("/settings/data/resume").is_none());
+    }
+    administrator.submit_and_follow("/settings/data/resume", &[]);
+    hub.deliver_until_idle();
+    assert_eq!(receiver.hits(), 1);
 }

@@ -289,6 +289,11 @@ impl Starting {
         process
     }
 
+    /// Sends a signal, named as in `kill -TERM`.
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
     /// Kills the process.
     pub fn kill(self) {
         self.process.kill();

@@ -138,34 +138,62 @@ fn what_is_ticked_is_retried_and_the_filter_is_kept() {
     let visitor = world.hub.administrator();
     let back = "/deliveries?status=failed";
     visitor.page(back);
-    let fields = [("id", world.failed.as_str()), ("id", world.delivered.as_str()), ("back", back)];
+    let fields = [("id", world.failed.as_str()), ("id", world.retrying.as_str()), ("back", back)];
     let answer = visitor.submit("/deliveries/retry", &fields).expect(303);
     assert_eq!(location(&answer), back);
     let page = visitor.page(back);
-    // A delivered delivery is not sent again by mistake.
-    assert!(page.has_flash("Queued for retry: 1 delivery."), "{page}");
-    assert!(page.has_flash("Skipped: 1 delivery."), "{page}");
-    assert!(!page.source().to_lowercase().contains("successful"));
+    assert!(page.has_flash("Queued for retry: 2 deliveries."), "{page}");
+    assert!(!page.has_flash("Skipped") && !page.source().to_lowercase().contains("successful"));
     world.hub.deliver_until_idle();
     assert_eq!(world.hub.delivery(&world.failed)["attempt_count"], 2);
-    assert_eq!(world.hub.delivery(&world.delivered)["attempt_count"], 1);
+    assert_eq!(world.hub.delivery(&world.retrying)["attempt_count"], 2);
     let nothing = visitor.submit_and_follow("/deliveries/retry", &[("back", back)]);
     assert!(nothing.has_flash("Select at least one delivery."));
 }
 
 #[test]
-fn ticking_only_what_was_delivered_says_that_nothing_was_queued_and_what_to_do_instead() {
+fn ticked_deliveries_that_were_delivered_are_sent_again_after_a_confirmation_that_counts_them() {
     let world = World::new();
-    let visitor = world.hub.administrator();
-    let back = "/deliveries?status=delivered";
+    let hub = &world.hub;
+    let visitor = hub.administrator();
+    let back = "/deliveries?type=a.*";
     visitor.page(back);
-    let fields = [("id", world.delivered.as_str()), ("back", back)];
-    let page = visitor.submit_and_follow("/deliveries/retry", &fields);
-    assert!(page.flash_error().is_some(), "{page}");
-    assert!(page.has_flash("Nothing was queued. Skipped: 1 delivery."));
-    assert!(page.has_flash("filter by the status Delivered and retry all matches"));
-    world.hub.deliver_until_idle();
-    assert_eq!(world.hub.delivery(&world.delivered)["attempt_count"], 1);
+    let ids = [("id", world.failed.as_str()), ("id", world.delivered.as_str()), ("back", back)];
+    let asked = visitor.submit("/deliveries/retry", &ids).expect(200).page();
+    assert_eq!(asked.heading(), "Retry 2 deliveries?");
+    assert!(asked.contains("1 of them was delivered before and will be sent again."), "{asked}");
+    hub.deliver_until_idle();
+    for id in [&world.failed, &world.delivered] {
+        assert_eq!(hub.delivery(id)["attempt_count"], 1, "it asks first");
+    }
+    let fields = asked.form("/deliveries/retry").unwrap().fields();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let answer = visitor.submit("/deliveries/retry", &fields).expect(303);
+    assert_eq!(location(&answer), back);
+    let page = visitor.follow(&answer).page();
+    assert!(page.has_flash("Queued for retry: 2 deliveries.") && !page.has_flash("Skipped"), "{page}");
+    hub.deliver_until_idle();
+    for id in [&world.failed, &world.delivered] {
+        assert_eq!(hub.delivery(id)["attempt_count"], 2);
+    }
+    let alone = visitor.submit("/deliveries/retry", &[("id", world.delivered.as_str())]).expect(200).page();
+    assert_eq!(alone.heading(), "Retry 1 delivery?");
+    assert!(alone.contains("It was delivered before and will be sent again."), "{alone}");
+}
+
+#[test]
+fn ticked_deliveries_that_cannot_be_retried_are_counted_and_the_page_says_which_kinds_they_are() {
+    let world = World::new();
+    let hub = &world.hub;
+    hub.post(&format!("/v1/deliveries/{}/discard", world.retrying), &json!({})).expect(202);
+    let visitor = hub.administrator();
+    visitor.page("/deliveries");
+    let ids = [("id", world.failed.as_str()), ("id", world.retrying.as_str())];
+    let page = visitor.submit_and_follow("/deliveries/retry", &ids);
+    assert!(page.has_flash("Queued for retry: 1 delivery.") && page.has_flash("Skipped: 1 delivery."), "{page}");
+    assert!(page.has_flash("discarded deliveries"), "{page}");
+    let page = visitor.submit_and_follow("/deliveries/retry", &ids[1..]);
+    assert!(page.flash_error().unwrap().starts_with("Nothing was queued. Skipped: 1 delivery."), "{page}");
 }
 
 #[test]

@@ -94,6 +94,7 @@ const ROUTES: &[(&str, For, For)] = &[
     ("/settings/audit", Users(Action::Read), Nobody),
     ("/settings/data", Users(Action::Read), Nobody),
     ("/settings/data/backup", Nobody, Users(Action::Administer)),
+    ("/settings/data/pause", Nobody, Users(Action::Administer)),
     ("/settings/data/resume", Nobody, Users(Action::Administer)),
     ("/settings/keys", Users(Action::Read), Users(Action::Administer)),
     ("/settings/keys/{id}/revoke", Nobody, Users(Action::Administer)),

@@ -236,3 +236,37 @@ mod browser {
         assert_eq!(browser.complaints(), [""; 0]);
     }
 }
+
+#[test]
+fn pages_show_and_filter_by_times_of_the_last_day_of_9999() {
+    let hub = Hub::with(|options| options.time_zone = "Pacific/Honolulu".parse().unwrap());
+    let last = "9999-12-31T23:59:59.999Z";
+    hub.post("/v1/events", &json!({"id": "last", "type": "a.b", "data": {}, "created_at": last})).expect(202);
+    let visitor = hub.administrator();
+    // Honolulu is ten hours behind UTC.
+    let page = visitor.page("/events/last?tenant=default");
+    assert!(page.contains("9999-12-31 13:59:59 HST"), "{page}");
+    for (path, from, to) in
+        [("/deliveries", "from", "to"), ("/events", "since", "until"), ("/settings/audit", "since", "until")]
+    {
+        let typed = format!("{path}?{from}=9999-12-31T01:00&{to}=9999-12-31T13:30:00");
+        let answer = visitor.get(&typed);
+        let exact = format!("{path}?{from}=9999-12-31T11%3A00%3A00Z&{to}=9999-12-31T23%3A30%3A00Z");
+        assert_eq!((answer.status, answer.header("location")), (303, Some(exact.as_str())), "{path}");
+        let page = visitor.page(&exact);
+        let shown = [page.field(from), page.field(to)].map(Option::unwrap);
+        assert_eq!(shown, ["9999-12-31T01:00:00", "9999-12-31T13:30:00"], "{path}");
+        assert!(!page.contains("Enter a time"), "{page}");
+    }
+    // What the browser's field can hold, and no calendar has in UTC.
+    assert!(visitor.page("/deliveries?to=9999-12-31T23:59").contains("Enter a time such as 2026-01-15T10:00"));
+    visitor.page("/settings/keys");
+    let key = [("name", "for ever"), ("scope", "read"), ("expires_at", "9999-12-31T13:59")];
+    visitor.submit("/settings/keys", &key).expect(303);
+    assert!(visitor.page("/settings/keys").contains("9999-12-31 13:59:00 HST"));
+    let replay = format!("/webhooks/{}/replay", hub.add_webhook("http://127.0.0.1:9/"));
+    visitor.page(&replay);
+    let fields = [("since", "2026-01-15T00:00"), ("until", "9999-12-31T13:59")];
+    let asked = visitor.submit(&replay, &fields).expect(200).page();
+    assert_eq!(asked.field("until").as_deref(), Some("9999-12-31T23:59:00Z"), "{asked}");
+}

@@ -184,6 +184,11 @@ words! {
     ContactStatus = contact::Health::VARIANTS;
     /// Status of a delivery.
     DeliveryStatus = delivery::DeliveryStatus::VARIANTS;
+    /// Reason why a queued delivery is not sent: the state of its webhook, or else the pause of all deliveries.
+    WaitingFor = delivery::WaitingFor::VARIANTS;
+    /// Reason why a delivery was discarded. `requested`: by a call or a person, or on resuming its webhook. The other two
+    /// discard what is queued.
+    DiscardReason = delivery::DiscardReason::VARIANTS;
     /// Trigger of an attempt.
     Trigger = delivery::Trigger::VARIANTS;
     /// Reason why an attempt failed.
@@ -198,13 +203,6 @@ words! {
     Window = statistics::Window::VARIANTS;
     /// The secret that signs a header.
     Signs = profile::sign::Signs::VARIANTS;
-}
-
-texts! {
-    /// Reason why a delivery of an inactive webhook is queued.
-    WaitingFor {
-        "enum": webhook::WebhookState::VARIANTS.iter().filter_map(|state| state.waiting_for()).collect::<Vec<_>>()
-    }
 }
 
 /// Regular expression of one or several values, from that of one.

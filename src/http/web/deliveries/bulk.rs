@@ -8,7 +8,7 @@ use crate::domain::delivery::DeliveryStatus;
 use crate::domain::id::DeliveryId;
 use crate::domain::time::rfc3339;
 use crate::http::web::{Confirm, Fields, PageError, PageResult, Section, Session, Submission};
-use crate::text::humanize::counted;
+use crate::text::humanize::{counted, number};
 
 /// Path below the server's prefix; the API has the same one below `/v1`.
 fn path(action: BulkAction) -> &'static str {
@@ -50,25 +50,41 @@ fn facts(session: &Session, criteria: &Criteria) -> Vec<(&'static str, String)> 
     })
 }
 
-/// `POST /deliveries/retry` and `…/discard`. Asks for confirmation, except to retry selected deliveries.
+/// `POST /deliveries/retry` and `…/discard`. Asks for confirmation, except to retry selected deliveries of which none was
+/// delivered: a repeated request cannot be taken back.
 pub async fn submit(submission: Submission, action: BulkAction) -> PageResult {
     submission
         .run_job(move |session, fields| {
             let back = session.back(fields, "/deliveries");
-            let is_all = fields.has("all");
-            let selection = if is_all { matching(&Criteria::of(session, fields))? } else { selected(fields)? };
-            if matches!(&selection, Selection::Ticked(ids) if ids.is_empty()) {
+            let ids = if fields.has("all") { None } else { Some(selected(fields)?) };
+            if ids.as_ref().is_some_and(Vec::is_empty) {
                 return Ok(session.refused(&back, "Select at least one delivery."));
             }
-            let asks = is_all || action == BulkAction::Discard;
-            if asks && !fields.has("confirmed") {
+            let delivered = match &ids {
+                Some(ids) if action == BulkAction::Retry => {
+                    session.app.actions.count_delivered(&session.caller(), ids)?
+                }
+                _ => 0,
+            };
+            let is_confirmed = fields.has("confirmed");
+            let asks = ids.is_none() || delivered > 0 || action == BulkAction::Discard;
+            let selection = match ids {
+                None => matching(&Criteria::of(session, fields))?,
+                Some(ids) if asks || is_confirmed => Selection::Ids(ids),
+                Some(ids) => Selection::Undelivered(ids),
+            };
+            if asks && !is_confirmed {
                 let count = run(session, action, &selection, true)?;
-                let fields = if is_all {
-                    all_until_now(session, &Criteria::of(session, fields))
-                } else {
-                    fields.all("id").map(|id| ("id".to_owned(), id.to_owned())).collect()
+                let fields = match &selection {
+                    Selection::Matching(_) => all_until_now(session, &Criteria::of(session, fields)),
+                    Selection::Ids(ids) | Selection::Undelivered(ids) => {
+                        ids.iter().map(|id| ("id".to_owned(), id.to_string())).collect()
+                    }
                 };
-                let confirm = Confirm { fields, ..confirm(session, action, count, back) };
+                let mut confirm = Confirm { fields, ..confirm(session, action, count, back) };
+                if delivered > 0 {
+                    confirm.effect = effect_of_repeating(delivered, count);
+                }
                 return confirm.show(session, Section::Deliveries);
             }
             let count = run(session, action, &selection, false)?;
@@ -76,6 +92,17 @@ pub async fn submit(submission: Submission, action: BulkAction) -> PageResult {
             Ok(if count == 0 { session.refused(&back, message) } else { session.done(&back, message) })
         })
         .await
+}
+
+/// Effect of retrying selected deliveries of which some were delivered.
+fn effect_of_repeating(delivered: u64, count: u64) -> String {
+    let repeated = match (delivered, count) {
+        (1, 1) => "It was delivered before and will be sent again.".to_owned(),
+        (1, _) => "1 of them was delivered before and will be sent again.".to_owned(),
+        (delivered, count) if delivered == count => "They were delivered before and will be sent again.".to_owned(),
+        _ => format!("{} of them were delivered before and will be sent again.", number(delivered)),
+    };
+    format!("{repeated} Deliveries of inactive webhooks are queued until the webhook is resumed.")
 }
 
 /// Fields that select all matches created before the count, so that a later delivery is not changed unseen.
@@ -88,14 +115,14 @@ fn all_until_now(session: &Session, criteria: &Criteria) -> Vec<(String, String)
     fields
 }
 
-fn selected(fields: &Fields) -> Result<Selection, PageError> {
+fn selected(fields: &Fields) -> Result<Vec<DeliveryId>, PageError> {
     let parse = |id: &str| id.parse().map_err(|_| Invalid::new("invalid_ids", "Enter delivery IDs such as dlv_…."));
     let ids: Vec<DeliveryId> = fields.all("id").map(parse).collect::<Result<_, Invalid>>()?;
     if ids.len() > MOST_IDS {
         let message = format!("Select at most {MOST_IDS} deliveries, or use a filter.");
         return Err(Invalid::new("invalid_ids", message).into());
     }
-    Ok(Selection::Ticked(ids))
+    Ok(ids)
 }
 
 fn matching(criteria: &Criteria) -> Result<Selection, PageError> {
@@ -167,8 +194,8 @@ fn result(action: BulkAction, selection: &Selection, count: u64) -> String {
         format!("Queued for retry: {changed}. Deliveries of inactive webhooks are sent when the webhook is resumed.")
     };
     match selection {
-        Selection::Ticked(ids) if ids.len() as u64 > count => format!(
-            "{queued} Skipped: {}. Selected deliveries that were already delivered are not sent again. Open one to retry it, or filter by the status Delivered and retry all matches.",
+        Selection::Ids(ids) | Selection::Undelivered(ids) if ids.len() as u64 > count => format!(
+            "{queued} Skipped: {}. Tests, discarded deliveries, those of deleted webhooks or erased events, and those delivered in the meantime are not sent again.",
             counted(ids.len() as u64 - count, "delivery")
         ),
         Selection::Matching(_) if count == 0 => format!("{queued} None of the matches can be retried."),

@@ -38,7 +38,7 @@ pub struct DeliveryRow {
     /// Part of the event's data.
     pub data: Rc<str>,
     pub is_test: bool,
-    /// State of the inactive webhook that the delivery is queued for.
+    /// Reason why the queued delivery is not sent.
     pub waiting_for: Option<String>,
     /// Outcome of the last attempt in a few words.
     pub outcome: Option<String>,
@@ -103,11 +103,11 @@ impl DeliveryRow {
     fn of(delivery: Delivery, webhook: Option<Rc<Label>>, data: Rc<str>) -> DeliveryRow {
         let is_test = delivery.cause == Cause::Test;
         let is_queued = !delivery.status.is_finished() && !is_test;
-        let waiting_for = delivery.webhook_state.waiting_for().filter(|_| is_queued);
+        let waiting_for = delivery.waiting_for();
         let url = webhook.as_ref().map_or("", |webhook| webhook.url.as_str());
         DeliveryRow {
             is_test,
-            waiting_for: waiting_for.map(code_label),
+            waiting_for: waiting_for.map(|reason| code_label(reason.into_str())),
             outcome: delivery.last.as_ref().map(|last| explanation::short(&explain::last_of(last, url))),
             next_ms: delivery.due_ms.filter(|_| is_queued && waiting_for.is_none()),
             delivery,

@@ -8,7 +8,7 @@ use crate::actions::ActionError;
 use crate::actions::delivery::explain;
 use crate::actions::lookup;
 use crate::delivery::endpoint::body_format_definition;
-use crate::domain::delivery::{Cause, DeliveryStatus};
+use crate::domain::delivery::{Cause, DeliveryStatus, WaitingFor};
 use crate::domain::time::Millis;
 use crate::domain::webhook::Webhook;
 use crate::http::web::list_query::below;
@@ -69,7 +69,6 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<DeliveryPage
     };
     let is_test = delivery.cause == Cause::Test;
     let is_finished = delivery.status.is_finished();
-    let is_inactive = delivery.webhook_state.waiting_for().is_some();
     let name = webhook.as_ref().map_or_else(|| "deleted webhook".to_owned(), Webhook::name);
     let title = format!("{} {} · {name}", delivery.event_type, delivery.status);
     let frame = session.frame(db, title, Section::Deliveries)?;
@@ -82,7 +81,7 @@ pub fn show(session: &Session, db: &Connection, id: &str) -> Result<DeliveryPage
             Cause::Replay => "event replayed",
             Cause::Test => "test requested",
         },
-        next_ms: delivery.due_ms.filter(|_| !is_finished && !is_test && !is_inactive),
+        next_ms: delivery.due_ms.filter(|_| !is_finished && !is_test && delivery.waiting_for().is_none()),
         attempts: views(session, db, &delivery, page.rows)?,
         pager: Pager::new(
             &format!("{}/deliveries/{}", frame.base, delivery.id),
@@ -232,7 +231,8 @@ pub fn retry(session: &Session, fields: &Fields, id: &str) -> Result<Response, P
 
 /// Message after a retry. Says that the delivery is queued, not that it succeeded.
 fn queued(before: &Delivery, after: &Delivery) -> &'static str {
-    match (after.webhook_state.waiting_for(), before.status.is_finished()) {
+    match (after.waiting_for(), before.status.is_finished()) {
+        (Some(WaitingFor::DeliveriesPaused), _) => "Queued until deliveries are resumed.",
         (Some(_), _) => "Queued until the webhook is active.",
         (None, true) => "Queued for retry now. A new series of attempts starts.",
         (None, false) => "Queued for retry now.",

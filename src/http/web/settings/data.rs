@@ -1,16 +1,23 @@
-//! `/settings/data`: retention, the database, backups.
+//! `/settings/data`: the pause of all deliveries, retention, the database, backups.
 
 use super::super::super::backup;
 use super::super::super::stream::presence;
+use crate::actions::ActionError;
 use crate::actions::backups::{BackupFile, BackupSettings, BackupStatus};
+use crate::actions::pause::parse_reason;
 use crate::auth::role::Action;
 use crate::domain::time::Millis;
 use crate::http::web::limits::{self, LimitRow};
 use crate::http::web::{
-    Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template,
+    Confirm, Fields, FormErrors, Frame, PageError, PageResult, Response, Section, Session, Submission, Template,
+    problem,
 };
+use crate::store::pause::MAX_REASON_CHARS;
 use crate::text::humanize;
 
+const EFFECT_OF_PAUSE: &str = "Events are accepted and stored. Nothing is sent to any webhook of any tenant, and retries \
+    wait, until somebody resumes deliveries; a restart does not end the pause. Requests in flight end as they would. Test \
+    events and messages to contacts are still sent.";
 /// Backups that the page lists.
 const SHOWN_BACKUPS: usize = 10;
 
@@ -27,6 +34,8 @@ pub struct DataPage {
     free: Option<String>,
     /// Scheduled backups.
     backups: Option<ShownBackups>,
+    /// Reason of a pause, as typed.
+    reason: String,
     errors: FormErrors,
 }
 
@@ -98,6 +107,7 @@ pub fn show(session: &Session) -> Result<DataPage, PageError> {
         wal: humanize::bytes(wal),
         free: actions.store.free_bytes().map(humanize::bytes),
         backups: actions.backups.status(session.now()).map(ShownBackups::from),
+        reason: String::new(),
         errors: FormErrors::default(),
     })
 }
@@ -112,6 +122,37 @@ pub async fn backup(submission: Submission) -> PageResult {
     let response = copied.await;
     drop(client);
     response
+}
+
+/// `POST /settings/data/pause`: pauses all deliveries. Asks for confirmation first.
+pub fn pause(session: &Session, fields: &Fields) -> Result<Response, PageError> {
+    let reason = match parse_reason(fields.text("reason")) {
+        Ok(reason) => reason,
+        Err(invalid) => {
+            let errors = problem(ActionError::from(invalid))?.into();
+            let reason = fields.text("reason").to_owned();
+            return Ok(Response::again(&DataPage { reason, errors, ..show(session)? }));
+        }
+    };
+    if !fields.has("confirmed") {
+        let body = serde_json::json!({ "reason": reason }).to_string();
+        let confirm = Confirm {
+            heading: "Pause all deliveries?".to_owned(),
+            facts: vec![("Reason", reason.clone())],
+            effect: EFFECT_OF_PAUSE.to_owned(),
+            action: Some("/settings/data/pause".to_owned()),
+            button: "Pause all deliveries".to_owned(),
+            is_danger: true,
+            fields: vec![("reason".to_owned(), reason)],
+            back: "/settings/data".to_owned(),
+            ..Confirm::default()
+        };
+        let mut page = confirm.page(session, Section::Settings)?;
+        page.frame = page.frame.with_api_body("PUT", "/v1/pause", &body);
+        return Ok(Response::ok(&page));
+    }
+    session.app.actions.pause_deliveries(&session.caller(), &reason).wait()?;
+    Ok(session.done("/settings/data", "All deliveries are paused. Events are accepted and queued."))
 }
 
 /// `POST /settings/data/resume`: ends the pause of all deliveries.
