@@ -8,7 +8,7 @@ use hookpost::store::user::Role;
 use serde_json::json;
 use strum::VariantArray as _;
 
-use super::portal::routes;
+use super::portal_isolation::routes;
 use crate::support::Hub;
 use crate::support::hub::Answer;
 use crate::support::receiver::Receiver;
