@@ -7,6 +7,7 @@ mod doctor;
 mod example_db;
 mod keys;
 mod listen;
+mod moving;
 mod names;
 mod output;
 mod pause;

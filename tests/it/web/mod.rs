@@ -4,6 +4,7 @@ mod audit;
 mod browser;
 mod contacts;
 mod deliveries;
+mod deliveries_bulk;
 mod event_types;
 mod events;
 mod filters;
