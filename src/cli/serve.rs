@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::rt::{System, SystemRunner};
 use clap::{ArgMatches, Args};
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::output::{note, print};
@@ -89,6 +90,7 @@ fn serve_in(
             None => prepared.listen()?,
         };
         let running = server.running();
+        let stop_signal = stop_signal();
         let announced = running.clone();
         let hangups = reload.map(|reload| actix_web::rt::spawn(reload.at_each_hangup(running.clone())));
         // The setup link is stored by the writer, so this must not run on the thread that serves.
@@ -97,7 +99,7 @@ fn serve_in(
             log::info!("listening on {}, the socket that systemd handed over, and not on --listen", running.address);
         }
         let told = actix_web::rt::spawn(tell_when_ready(running.clone()));
-        let stopped = actix_web::rt::spawn(stop_at_end(running, hangups));
+        let stopped = actix_web::rt::spawn(stop_at_end(running, stop_signal, hangups));
         server.run().await.map_err(CliError::because("the server failed"))?;
         told.abort();
         match stopped.await {
@@ -148,7 +150,11 @@ async fn tell_when_ready(running: Running) {
 }
 
 /// Waits for a signal or the loss of the database, and stops the server. Returns the reason for a loss.
-async fn stop_at_end(running: Running, hangups: Option<JoinHandle<()>>) -> Option<String> {
+async fn stop_at_end(
+    running: Running,
+    stop_signal: impl Future<Output = ()>,
+    hangups: Option<JoinHandle<()>>,
+) -> Option<String> {
     let terminal_gone = async {
         match hangups {
             Some(hangups) => drop(hangups.await),
@@ -156,7 +162,7 @@ async fn stop_at_end(running: Running, hangups: Option<JoinHandle<()>>) -> Optio
         }
     };
     let fault = tokio::select! {
-        () = signal() => None,
+        () = stop_signal => None,
         () = terminal_gone => None,
         fault = database_lost(&running) => Some(fault),
     };
@@ -187,19 +193,17 @@ fn end_soon(fault: String) {
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        }
-        _ => {
+/// Receives SIGTERM and SIGINT from the call on, which would end the process otherwise. Returns a wait for the first one.
+fn stop_signal() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
             log::warn!("signals cannot be received; stop the server by killing the process");
-            std::future::pending().await
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
     }
 }

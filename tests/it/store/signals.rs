@@ -55,3 +55,12 @@ fn a_signal_ends_an_idle_program_at_once() {
         assert_eq!(status.code(), Some(0), "{said}");
     }
 }
+
+#[test]
+fn a_signal_just_after_the_first_line_ends_the_program_as_at_any_time() {
+    for _ in 0..3 {
+        let process = Site::new().serve();
+        process.signal("TERM");
+        assert_eq!(process.ended(PATIENCE).0.code(), Some(0));
+    }
+}
