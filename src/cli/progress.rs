@@ -25,10 +25,9 @@ impl Progress {
     }
 
     fn new(what: &'static str, template: &str) -> Progress {
-        let bar = ProgressBar::new(0);
-        bar.set_style(ProgressStyle::with_template(template).expect("the templates above are valid"));
-        bar.set_message(Cow::Borrowed(what));
-        Progress { bar }
+        let style = ProgressStyle::with_template(template).expect("the templates above are valid");
+        // Nothing is drawn before the first report.
+        Progress { bar: ProgressBar::new(0).with_style(style).with_message(Cow::Borrowed(what)) }
     }
 
     /// Whether somebody sees it.

@@ -39,7 +39,7 @@ impl Restore {
         let settings = self.database.settings()?;
         let keys = settings.master_key()?;
         let reason = format!("Restored from {}.", self.file.display());
-        let progress = Progress::of_bytes("Copying");
+        let (copying, comparing) = (Progress::of_bytes("Copying"), Progress::of_rows("Comparing"));
         let work = Work {
             database: &settings.db,
             file: &self.file,
@@ -47,8 +47,9 @@ impl Restore {
             force: self.force,
             pause: self.paused.then_some(reason.as_str()),
         };
-        let restored = work.run(&Clock::machine(), &|done, all| progress.set(done, all))?;
-        drop(progress);
+        let copied = |done, all| copying.set(done, all);
+        let restored = work.run(&Clock::machine(), &copied, &|done, all| comparing.set(done, all))?;
+        drop((copying, comparing));
         let replaced = restored.replaced.as_ref();
         let found = replaced.and_then(|replaced| replaced.found.as_ref());
         let answer = json!({
@@ -80,8 +81,8 @@ fn text(database: &Path, file: &Path, restored: &Restored) -> String {
     let mut lines = vec![format!("{} is restored from {}.", database.display(), file.display())];
     lines.push(match &restored.known.event {
         Some(event) => format!(
-            "Its newest event is {} of tenant {}, accepted at {}. Publish again what is later: an event that it has is not \
-             accepted twice.",
+            "Its newest event is {} of tenant {}, accepted at {}. Publish later events again: one that is stored already is \
+             not accepted twice.",
             event.id,
             event.tenant,
             rfc3339_seconds(event.received_ms)
@@ -111,15 +112,15 @@ fn text(database: &Path, file: &Path, restored: &Restored) -> String {
     }
     match &restored.key {
         NeededKey::None => {}
-        NeededKey::Present { id } => lines.push(format!("The master key {id} fits.")),
+        NeededKey::Present { id } => lines.push(format!("The secrets need the master key {id}, which is in place.")),
         NeededKey::Absent { id, origin } => lines.push(format!(
-            "The secrets are encrypted under the master key {id}, which {origin} is not. Put that key in place before you start \
-             the server."
+            "The secrets need the master key {id}, and {origin} is another one. Put that key in place before you start the \
+             server."
         )),
     }
     if restored.is_paused {
         let command = "\"hookpost resume\" or the banner of the pages";
-        lines.push(format!("All deliveries are paused. {command} sends them."));
+        lines.push(format!("All deliveries are paused. {command} resumes them."));
     }
     lines.join("\n")
 }

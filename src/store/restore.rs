@@ -106,8 +106,8 @@ pub struct Found {
 }
 
 impl Restore<'_> {
-    /// Puts the copy in the place of the database, which no server may have open. `report` is told bytes, then rows.
-    pub fn run(&self, clock: &Clock, report: Report<'_>) -> Result<Restored, RestoreError> {
+    /// Puts the copy in the place of the database, which no server may have open. `copied` is told bytes, and `compared` deliveries.
+    pub fn run(&self, clock: &Clock, copied: Report<'_>, compared: Report<'_>) -> Result<Restored, RestoreError> {
         let Restore { database, file, .. } = *self;
         if is_same(database, file) {
             return Err(RestoreError::Itself(file.to_owned()));
@@ -117,7 +117,7 @@ impl Restore<'_> {
         undo_interrupted(database)?;
         let known = diagnosis::known(&source)?;
         let old = self.old(&known)?;
-        let part = backup::part_of_snapshot(&source, folder_of(database), report)?;
+        let part = backup::part_of_snapshot(&source, folder_of(database), copied)?;
         drop(source);
         let copy = part.reopen()?;
         let sound = open::quick_check(&copy).map_err(|error| error.to_string());
@@ -130,7 +130,7 @@ impl Restore<'_> {
             pause::begin(&copy, clock.now_ms(), "command line", reason)?;
         }
         let queued = sql::value(&copy, "SELECT count(*) FROM delivery WHERE due_ms IS NOT NULL", [])?;
-        let found = old.as_ref().map(|old| compare(&copy, old, queued, report)).transpose();
+        let found = old.as_ref().map(|old| compare(&copy, old, queued, compared)).transpose();
         let key = master_key::needed(&copy, database, self.keys)?;
         drop((copy, old));
         let kept = self.put_in_place(part, clock.now_ms())?;

@@ -72,7 +72,7 @@ pub(super) fn known_until(path: &Path) -> Vec<Finding> {
             let received = rfc3339(event.received_ms);
             let message = format!("The newest event is {id} of tenant {tenant}, accepted at {received}.{changed}");
             Finding::ok(CHECK, message).with(
-                "Publish again what your application published after that time, with the same ids. What the database has is \
+                "Publish the events after that time again, with the same ids. An event that is stored already is \
                  not accepted twice.",
             )
         }

@@ -125,13 +125,12 @@ impl Network {
     /// Checks the URL in browsers and the proxy in front.
     pub(super) fn base_url(&self, base: Option<&BaseUrl>, listen: SocketAddr, proxies: &[IpNet]) -> Vec<Finding> {
         let proxy = proxy(base.filter(|_| !self.has_tls), proxies);
-        let scheme = self.scheme();
         let Some(base) = base else {
+            let own_url = BaseUrl::from_address(listen, self.has_tls);
             let own = if listen.ip().is_loopback() {
-                Finding::ok("base URL", format!("It is not set, so links lead to {scheme}://{listen}."))
+                Finding::ok("base URL", format!("It is not set, so links lead to {own_url}."))
             } else {
-                let message =
-                    format!("It is not set, so links in e-mails and in the portal lead to {scheme}://{listen}.");
+                let message = format!("It is not set, so links in e-mails and in the portal lead to {own_url}.");
                 Finding::warning("base URL", message, "Set --base-url to the URL that browsers use.")
             };
             return vec![own, proxy];

@@ -75,6 +75,9 @@ fn a_server_that_runs_is_recognized_and_another_program_is_not() {
     assert_eq!(code, Some(0), "{found:#?}");
     assert_found(&found, "listen", "ok", "The server runs on");
     assert_found(&found, "base URL", "ok", "leads to the server");
+    // Nobody can open 0.0.0.0 in a browser; links lead to loopback.
+    let (_, found) = findings(site.command(&["doctor", "--probe", &probe.url(), "--listen", "0.0.0.0:8080"]));
+    assert_found(&found, "base URL", "warning", "lead to http://127.0.0.1:8080.");
     let (code, found) = at(&format!("127.0.0.1:{}", probe.port()));
     assert_eq!(code, Some(1));
     assert_found(&found, "listen", "problem", "Another program");
