@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use log::Level;
+
 use super::repeated_job::RepeatedJob;
 use super::{ServerOptions, StartError, notify};
 use crate::actions::Actions;
@@ -41,15 +43,17 @@ impl Heartbeating {
 fn to_monitor(actions: Actions, heartbeat: Heartbeat, interval: Duration) -> Result<RepeatedJob, StoreError> {
     let mut last_trouble = None;
     RepeatedJob::start("heartbeat", interval, move || {
+        let paused = || (Level::Warn, "no heartbeat is sent: all deliveries are paused".to_owned());
+        let untaken = |error| (Level::Warn, format!("the monitor did not take a heartbeat: {error}"));
         let trouble = match actions.require_delivering() {
-            Err(reason) => Some(format!("no heartbeat is sent: {reason}")),
-            Ok(()) if actions.engine.is_paused() => Some("no heartbeat is sent: all deliveries are paused".to_owned()),
-            Ok(()) => heartbeat.send().err().map(|error| format!("the monitor did not take a heartbeat: {error}")),
+            Err(reason) => Some((Level::Error, format!("no heartbeat is sent: {reason}"))),
+            Ok(()) if actions.engine.is_paused() => Some(paused()),
+            Ok(()) => heartbeat.send().err().map(untaken),
         };
-        if let Some(message) = &trouble
+        if let Some((level, message)) = &trouble
             && trouble != last_trouble
         {
-            log::warn!("{message}");
+            log::log!(*level, "{message}");
         }
         last_trouble = trouble;
     })

@@ -249,7 +249,7 @@ impl<'a> DeliveryFacts<'a> {
         self.last.as_ref()?.failed.as_ref()
     }
 
-    /// What holds the delivery back, and until when.
+    /// Reason that holds the delivery back, and its end.
     fn hold(&self) -> Option<(&'static str, &'static str)> {
         let resumed = "It will be sent when the webhook is resumed.";
         Some(match self.waiting_for? {
