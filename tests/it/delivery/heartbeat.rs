@@ -6,14 +6,20 @@ use crate::support::Hub;
 use crate::support::process::{PATIENCE, wait_until};
 use crate::support::receiver::Receiver;
 
-#[test]
-fn heartbeats_are_sent_while_deliveries_are() {
+/// Starts a server that sends heartbeats to a monitor in quick succession.
+pub(super) fn monitored() -> (Hub, Receiver) {
     let monitor = Receiver::start();
-    let mut hub = Hub::with(|hub| {
+    let hub = Hub::with(|hub| {
         hub.heartbeat_url = Some(format!("{}push?token=1", monitor.url()));
         hub.heartbeat_interval = Duration::from_millis(20);
         hub.allow_targets.clear();
     });
+    (hub, monitor)
+}
+
+#[test]
+fn heartbeats_are_sent_while_deliveries_are() {
+    let (mut hub, monitor) = monitored();
     let beats = |least: usize| wait_until(PATIENCE, || monitor.hits() >= least);
     assert!(beats(3));
     let request = monitor.last();
@@ -28,12 +34,7 @@ fn heartbeats_are_sent_while_deliveries_are() {
 
 #[test]
 fn a_pause_of_all_deliveries_ends_the_heartbeats_until_the_resumption() {
-    let monitor = Receiver::start();
-    let hub = Hub::with(|hub| {
-        hub.heartbeat_url = Some(monitor.url());
-        hub.heartbeat_interval = Duration::from_millis(20);
-        hub.allow_targets.clear();
-    });
+    let (hub, monitor) = monitored();
     let beats = |more: usize, patience: Duration| {
         let before = monitor.hits();
         wait_until(patience, || monitor.hits() >= before + more)

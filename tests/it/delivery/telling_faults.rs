@@ -8,8 +8,8 @@ use hookpost::domain::time::MINUTE;
 use hookpost::store::StoreError;
 use serde_json::json;
 
+use super::heartbeat::monitored;
 use super::telling::{add_contact, tell_for, with_mail};
-use crate::support::Hub;
 use crate::support::process::{PATIENCE, Process, Site, wait_until};
 use crate::support::receiver::Receiver;
 use crate::support::smtp::{MailServer, Takes};
@@ -34,11 +34,7 @@ fn a_disk_that_is_nearly_full_is_told_once_and_once_more_when_there_is_space_aga
 
 #[test]
 fn a_writer_that_hangs_ends_the_heartbeats_and_readyz_says_that_nothing_is_delivered() {
-    let monitor = Receiver::start();
-    let hub = Hub::with(|hub| {
-        hub.heartbeat_url = Some(monitor.url());
-        hub.heartbeat_interval = Duration::from_millis(20);
-    });
+    let (hub, monitor) = monitored();
     assert!(wait_until(PATIENCE, || monitor.hits() > 2));
     let (release, held) = channel::<()>();
     let hanging = hub.running.app.actions.store.write(move |_| {
