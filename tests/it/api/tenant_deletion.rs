@@ -243,6 +243,35 @@ fn contacts_of_others_hear_that_the_incident_is_over() {
     wait_until_deleted(&hub, "acme");
 }
 
+/// Tables whose numbers are not used twice.
+const NUMBERED: [&str; 3] = ["event", "delivery", "webhook"];
+
+/// Largest number of a table; 0 if it is empty.
+fn newest(hub: &Hub, table: &str) -> i64 {
+    let database = Connection::open(hub.database()).unwrap();
+    database.query_row(&format!("SELECT coalesce(max(seq), 0) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_tenant_with_older_rows_that_is_deleted_later_frees_no_number() {
+    let hub = Hub::start();
+    let receiver = Receiver::start();
+    let furnish = |tenant: &str| {
+        hub.add_webhook_with(receiver.url(), &json!({"tenant": tenant}));
+        publish(&hub, tenant, 1);
+    };
+    furnish("older");
+    furnish("newer");
+    hub.deliver_until_idle();
+    let before = NUMBERED.map(|table| newest(&hub, table));
+    for tenant in ["newer", "older"] {
+        delete(&hub, tenant);
+        wait_until_deleted(&hub, tenant);
+    }
+    furnish("next");
+    assert_eq!(NUMBERED.map(|table| newest(&hub, table)), before.map(|seq| seq + 1));
+}
+
 #[test]
 fn a_deletion_goes_on_after_a_restart_and_numbers_are_not_used_twice() {
     let mut hub = Hub::start();
@@ -250,12 +279,7 @@ fn a_deletion_goes_on_after_a_restart_and_numbers_are_not_used_twice() {
     hub.add_webhook_with(failing.url(), &json!({"tenant": "acme"}));
     publish(&hub, "acme", 300);
     hub.deliver_until_idle();
-    let newest = |hub: &Hub, table: &str| -> i64 {
-        let database = Connection::open(hub.database()).unwrap();
-        database.query_row(&format!("SELECT coalesce(max(seq), 0) FROM {table}"), [], |row| row.get(0)).unwrap()
-    };
-    let tables = ["event", "delivery", "webhook"];
-    let before = tables.map(|table| newest(&hub, table));
+    let before = NUMBERED.map(|table| newest(&hub, table));
     let hits = failing.hits();
     delete(&hub, "acme");
     hub.abandon();
@@ -263,14 +287,14 @@ fn a_deletion_goes_on_after_a_restart_and_numbers_are_not_used_twice() {
     hub.restart();
     wait_until_deleted(&hub, "acme");
     assert_eq!(failing.hits(), hits, "an attempt after the restart");
-    assert_eq!(tables.map(|table| newest(&hub, table)), [0; 3]);
+    assert_eq!(NUMBERED.map(|table| newest(&hub, table)), [0; 3]);
     hub.restart();
     let receiver = Receiver::start();
     hub.add_webhook_with(receiver.url(), &json!({"tenant": "acme"}));
     publish(&hub, "acme", 2);
     hub.deliver_until_idle();
     assert_eq!(receiver.hits(), 2);
-    for (index, (table, more)) in tables.into_iter().zip([2, 2, 1]).enumerate() {
+    for (index, (table, more)) in NUMBERED.into_iter().zip([2, 2, 1]).enumerate() {
         assert_eq!(newest(&hub, table), before[index] + more, "{table}");
     }
 }
